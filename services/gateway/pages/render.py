@@ -1,0 +1,215 @@
+"""Views to HTML, amounts to text, and the headers every buyer page is sent with.
+
+Jinja directly rather than a framework plug-in: it is one environment and one function.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, get_currency_symbol
+from iso4217 import Currency
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+
+from services.gateway.pages import theme
+from services.gateway.pages.views import Amount, View
+
+GATEWAY = Path(__file__).resolve().parent.parent
+STATIC = GATEWAY / "static"
+AMOUNT_MINOR_MAX = 99_999_999_99
+
+_HREF = re.compile(r"https?://[^\s\\]+|/(?![/\\])[^\s\\]*|[?#][^\s\\]*", re.IGNORECASE)
+_AMOUNT_TEXT = re.compile(r"\d+([.,]\d{0,3})?|[.,]\d{1,3}")
+
+
+# ---- pages ---------------------------------------------------------------------------------------
+
+
+def render(template: str, view: View, *, nonce: str, locale: str = "en") -> str:
+    """The whole page. `nonce` must be the one given to `security_headers` of the same response."""
+    look = theme.theme_from(view.brand.theme)
+    return _environment().get_template(template).render(
+        view=view,
+        theme=look,
+        seller=look.title or view.brand.merchant_name,
+        theme_css=theme.css_variables(look),
+        nonce=nonce,
+        locale=known_locale(locale),
+    )
+
+
+def security_headers(nonce: str) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": (
+            "default-src 'none'; script-src 'self'; "
+            f"style-src 'self' 'nonce-{nonce}'; "
+            "img-src 'self' data: https:; connect-src 'self'; form-action 'self'; "
+            "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+
+
+def known_locale(wanted: str) -> str:
+    """A locale Babel has data for: the wanted one, else English. Never an error page."""
+    try:
+        return str(Locale.parse(wanted.replace("-", "_")))
+    except (UnknownLocaleError, ValueError, TypeError):
+        return "en"
+
+
+# ---- amounts and times as the buyer's locale writes them -----------------------------------------
+
+
+def exponent_of(currency: str) -> int:
+    """ISO 4217's, because Babel's own differ for 13 currencies."""
+    return Currency(currency).exponent or 0
+
+
+def format_amount(amount_minor: int, currency: str, locale: str = "en") -> str:
+    exponent = exponent_of(currency)
+    return format_currency(
+        Decimal(amount_minor).scaleb(-exponent),
+        currency,
+        format=_pattern(currency, exponent, locale),
+        locale=locale,
+        currency_digits=False,
+    )
+
+
+def major_text(amount_minor: int, currency: str) -> str:
+    """"12.50": how a form field holds an amount, whatever the locale."""
+    return f"{Decimal(amount_minor).scaleb(-exponent_of(currency)):f}"
+
+
+def minor_from_text(text: str, currency: str) -> int | None:
+    """What a buyer typed ("12", "12.5", "12,50") in minor units; None when it is no amount."""
+    stripped = text.strip().replace(" ", "")
+    exponent = exponent_of(currency)
+    if not _AMOUNT_TEXT.fullmatch(stripped):
+        return None
+    try:
+        minor = Decimal(stripped.replace(",", ".")).scaleb(exponent)
+    except InvalidOperation:
+        return None
+    return int(minor) if minor == minor.to_integral_value() and minor <= AMOUNT_MINOR_MAX else None
+
+
+def format_moment(moment: datetime, timezone: str = "UTC", locale: str = "en") -> str:
+    """With the zone named: an event's time means nothing without it."""
+    zone = ZoneInfo(timezone)
+    day = format_date(moment.astimezone(zone), "full", locale=locale)
+    clock = format_time(moment, "short", tzinfo=zone, locale=locale)
+    return f"{day}, {clock} {moment.astimezone(zone).tzname()}"
+
+
+@lru_cache(maxsize=1024)
+def _pattern(currency: str, exponent: int, locale: str) -> str:
+    decimals = "." + "0" * exponent if exponent else ""
+    pattern = str(Locale.parse(locale).currency_formats["standard"].pattern)
+    pattern = pattern.replace("0.00", "0" + decimals)
+    # CLDR asks for a space between a lettered code and the digits; Babel does not put it.
+    if get_currency_symbol(currency, locale)[-1:].isalpha():
+        pattern = pattern.replace("¤#", "¤\N{NO-BREAK SPACE}#")
+    return pattern
+
+
+# ---- static files --------------------------------------------------------------------------------
+
+
+class Asset(NamedTuple):
+    version: str  # in the address, so that browsers may keep the file for ever
+    integrity: str
+
+
+def _asset_of(path: Path) -> Asset:
+    body = path.read_bytes()
+    sha384 = base64.b64encode(hashlib.sha384(body).digest()).decode()
+    return Asset(hashlib.sha256(body).hexdigest()[:12], f"sha384-{sha384}")
+
+
+ASSETS: Mapping[str, Asset] = MappingProxyType(
+    {path.name: _asset_of(path) for path in sorted(STATIC.iterdir()) if path.is_file()}
+)
+
+
+def asset(name: str) -> str:
+    return f"/static/{name}?v={ASSETS[name].version}"
+
+
+def _integrity(name: str) -> str:
+    return ASSETS[name].integrity
+
+
+# ---- the environment -----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(GATEWAY / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    env.globals.update(asset=asset, integrity=_integrity, countries=_countries)
+    env.filters.update(
+        money=_money, moment=_moment, major=_major, exponent=_exponent,
+        href=_href, image=theme.image_url, dom_id=_dom_id, pair=_pair,
+    )  # fmt: skip
+    return env
+
+
+@pass_context
+def _money(context: Context, amount: Amount) -> str:
+    return format_amount(*amount, locale=context["locale"])
+
+
+@pass_context
+def _moment(context: Context, moment: datetime, timezone: str) -> str:
+    return format_moment(moment, timezone, context["locale"])
+
+
+def _major(amount: Amount) -> str:
+    return major_text(*amount)
+
+
+def _exponent(amount: Amount) -> int:
+    return exponent_of(amount.currency)
+
+
+def _pair(value: str) -> tuple[str, str]:
+    return value, value
+
+
+def _href(url: str) -> str:
+    """Merchant-given targets: a page, never a script. Anything else leads nowhere."""
+    return url if _HREF.fullmatch(url) else "#"
+
+
+def _dom_id(name: str) -> str:
+    return "f-" + re.sub(r"[^A-Za-z0-9_-]", "-", name)
+
+
+@lru_cache(maxsize=32)
+def _countries(locale: str) -> tuple[tuple[str, str], ...]:
+    named = Locale.parse(locale).territories.items()
+    real = ((code, name) for code, name in named if re.fullmatch(r"[A-Z]{2}", code))
+    excluded = {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"}
+    return tuple(sorted((pair for pair in real if pair[0] not in excluded), key=lambda p: p[1]))

@@ -1,0 +1,1 @@
+"""The bus: rooms declare handlers, the bus opens the transaction, decides the fate, publishes."""

@@ -1,0 +1,183 @@
+"""What a merchant may ask of links: line items, custom fields, and the request bodies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from shared.contracts.configs import (
+    CouponConfig,
+    CustomerConfig,
+    CustomTextConfig,
+    ExpirationConfig,
+    LegalConfig,
+    PaymentConfig,
+    Redirects,
+    TaxConfig,
+    Theme,
+    TipConfig,
+)
+from shared.contracts.types import (
+    Description,
+    ImageUrl,
+    ItemId,
+    Metadata,
+    MetadataPatch,
+    Name,
+    Note,
+    PlanId,
+    Quantity,
+    ShortText,
+    Slug,
+    Strict,
+    Time,
+    text,
+)
+from shared.money import Money
+
+LinkMode = Literal["standard", "donation", "event"]
+LinkStatus = Literal["active", "inactive"]
+FieldType = Literal["text", "textarea", "dropdown", "checkbox"]
+Key = Annotated[str, text(64, 1)]
+Answer = Annotated[str, text(4_096)]
+Frequency = Literal["one_time", "monthly", "yearly"]
+
+
+class LinkLineItem(Strict):
+    """One thing for sale. Only its price is required; `key` and `name` are made when absent."""
+
+    key: Key | None = None
+    name: Name | None = None
+    description: Description | None = None
+    image_url: ImageUrl | None = None
+    amount_money: Money | None = None
+    item_id: ItemId | None = None
+    quantity: Quantity | None = None
+    allow_quantity_adjustment: bool | None = None
+    min_quantity: Quantity | None = None
+    max_quantity: Quantity | None = None
+    allow_amount_adjustment: bool | None = None
+    min_amount_money: Money | None = None
+    max_amount_money: Money | None = None
+    suggested_amounts: Annotated[list[Money], Field(max_length=10)] = []
+
+
+class CustomField(Strict):
+    """A question the buyer answers before paying. `max_length` counts code points."""
+
+    key: Key
+    label: Annotated[str, text(250, 1)]
+    type: FieldType
+    is_required: bool = False
+    placeholder: ShortText | None = None
+    options: Annotated[list[Annotated[str, text(100, 1)]], Field(max_length=200)] = []
+    max_length: Annotated[int, Field(strict=True, ge=1, le=4_096)] | None = None
+    sort_order: Annotated[int, Field(strict=True, ge=0, le=1_000)] = 0
+
+
+class EventConfig(Strict):
+    """When and where an event is, and how many may come."""
+
+    event_date: Time | None = None
+    timezone: Annotated[str, text(64)] | None = None
+    location: ShortText | None = None
+    max_total_quantity: Quantity | None = None
+    ticket_prefix: Annotated[str, text(16)] | None = None
+    send_ticket_emails: bool | None = None
+
+
+class CoverFees(Strict):
+    """What a donor may add so that the fees do not shrink the gift."""
+
+    percent: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 0
+    fixed_money: Money | None = None
+
+
+class LinkConfigs(Strict):
+    """The hosted configs a link carries."""
+
+    theme: Theme = Theme()
+    payments: PaymentConfig = PaymentConfig()
+    tip: TipConfig = TipConfig()
+    customer: CustomerConfig = CustomerConfig()
+    tax: TaxConfig = TaxConfig()
+    legal: LegalConfig = LegalConfig()
+    expiration: ExpirationConfig = ExpirationConfig()
+    redirects: Redirects = Redirects()
+    coupon: CouponConfig = CouponConfig()
+    custom_text: CustomTextConfig = CustomTextConfig()
+
+
+LineItems = Annotated[list[LinkLineItem], Field(max_length=50)]
+CustomFields = Annotated[list[CustomField], Field(max_length=20)]
+MaxCompletions = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+Suggestions = Annotated[list[Money], Field(max_length=10)]
+
+
+class PaymentLinkCreateParams(LinkConfigs):
+    """A new link; only `name` is required."""
+
+    name: Name
+    description: Description | None = None
+    image_url: ImageUrl | None = None
+    inactive_message: Note | None = None
+    mode: LinkMode = "standard"
+    line_items: LineItems = []
+    plan_id: PlanId | None = None
+    custom_fields: CustomFields = []
+    donation_suggested_amounts: Suggestions = []
+    donation_min_amount_money: Money | None = None
+    donation_max_amount_money: Money | None = None
+    donation_frequencies: Annotated[list[Frequency], Field(max_length=3)] = []
+    donation_cover_fees: CoverFees | None = None
+    event_config: EventConfig = EventConfig()
+    max_completions: MaxCompletions | None = None
+    slug: Slug | None = None
+    metadata: Metadata = {}
+
+
+class PaymentLinkUpdateParams(Strict):
+    """PATCH: config objects merge field by field, `null` clears, absent stays."""
+
+    name: Name | None = None
+    description: Description | None = None
+    image_url: ImageUrl | None = None
+    inactive_message: Note | None = None
+    theme: Theme | None = None
+    payments: PaymentConfig | None = None
+    tip: TipConfig | None = None
+    customer: CustomerConfig | None = None
+    tax: TaxConfig | None = None
+    legal: LegalConfig | None = None
+    expiration: ExpirationConfig | None = None
+    redirects: Redirects | None = None
+    coupon: CouponConfig | None = None
+    custom_text: CustomTextConfig | None = None
+    event_config: EventConfig | None = None
+    donation_suggested_amounts: Suggestions | None = None
+    donation_min_amount_money: Money | None = None
+    donation_max_amount_money: Money | None = None
+    donation_frequencies: Annotated[list[Frequency], Field(max_length=3)] | None = None
+    donation_cover_fees: CoverFees | None = None
+    max_completions: MaxCompletions | None = None
+    clear_max_completions: bool | None = None
+    metadata: MetadataPatch | None = None
+    expected_version: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+class ReplaceLineItemsParams(Strict):
+    """The new lines, all of them."""
+
+    line_items: LineItems = []
+    expected_version: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+class ReplaceCustomFieldsParams(Strict):
+    """The new questions, all of them."""
+
+    custom_fields: CustomFields = []
+    expected_version: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+HOSTED_CONFIG_NAMES: Final = tuple(LinkConfigs.model_fields)

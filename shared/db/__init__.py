@@ -1,0 +1,1 @@
+"""PostgreSQL: pools, transactions, migrations, and the embedded server of `make run`."""

@@ -1,0 +1,110 @@
+"""Connection pools with a bound on every wait, and the one place that tells outage from bug.
+
+asyncpg's own query timeout is no bound (a frozen backend hangs the release), so a pool has
+`command_timeout` and a caller an outer `asyncio.timeout`; acquiring waits 2 s at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import asyncpg
+import orjson
+
+from shared.errors import Unavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Record: TypeAlias = asyncpg.Record
+else:
+    Connection = Any
+    Pool = Any
+    Record = Any
+
+ACQUIRE_SECONDS: Final = 2.0
+COMMAND_SECONDS: Final = 5.0
+UniqueViolation = asyncpg.UniqueViolationError
+
+# Everything that says "the database is not there or could not decide": retried whole.
+OUTAGES: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DiskFullError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+)
+
+
+async def _prepare(connection: Connection) -> None:
+    # asyncpg hands jsonb over as text; orjson is the fastest codec that speaks bytes.
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+        format="binary",
+    )
+
+
+async def open_pool(dsn: str, *, name: str, size: int = 10) -> Pool:
+    """A pool of at most `size` connections; `name` shows in `pg_stat_activity`."""
+    try:
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            command_timeout=COMMAND_SECONDS,
+            timeout=COMMAND_SECONDS,
+            init=_prepare,
+            server_settings={
+                "application_name": f"flint-{name}",
+                "statement_timeout": "5000",
+                "idle_in_transaction_session_timeout": "10000",
+                "jit": "off",
+            },
+        )
+    except OUTAGES as error:
+        raise Unavailable(f"The {name} database cannot be reached: {reason(error)}") from error
+
+
+@asynccontextmanager
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """One connection, no transaction: for reads of one statement."""
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as held:
+        yield held
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """One connection, one transaction. A function that holds one never acquires another."""
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as held, held.transaction():
+        yield held
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether trying the whole unit again may help. Constraint and data errors are bugs."""
+    return isinstance(error, OUTAGES)
+
+
+def reason(error: BaseException) -> str:
+    """What may be logged of a database error: never DETAIL, it echoes values."""
+    state = getattr(error, "sqlstate", None)
+    constraint = getattr(error, "constraint_name", None)
+    words = [type(error).__name__, f"sqlstate {state}" if state else "", constraint or ""]
+    return " ".join(word for word in words if word)

@@ -1,0 +1,100 @@
+"""One PostgreSQL and one RabbitMQ per run; a database and a virtual host of its own per test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgres import Databases, PostgresServer, running_postgres
+from tests.support.rabbit import (
+    Broker,
+    FreshVhost,
+    NodeBroker,
+    Vhosts,
+    private_node,
+    running_rabbit,
+)
+from tests.support.rabbit_node import RabbitNode
+from tests.support.servers import NoServer
+
+FreshDatabase = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+async def postgres_server() -> AsyncIterator[PostgresServer]:
+    try:
+        async with running_postgres() as server:
+            yield server
+    except NoServer as error:
+        pytest.exit(str(error), returncode=4)
+
+
+@pytest.fixture(scope="session")
+async def databases(postgres_server: PostgresServer) -> AsyncIterator[Databases]:
+    databases = Databases(postgres_server)
+    yield databases
+    await databases.close()
+
+
+@pytest.fixture
+async def fresh_database(databases: Databases) -> AsyncIterator[FreshDatabase]:
+    """`await fresh_database(*migration_folders)`: the address of a database nobody else has."""
+    made: list[str] = []
+
+    async def make(*folders: Path) -> str:
+        made.append(await databases.create(folders))
+        return made[-1]
+
+    yield make
+    for dsn in made:
+        await databases.drop(dsn)
+
+
+@pytest.fixture(scope="session")
+async def broker() -> AsyncIterator[Broker]:
+    try:
+        async with running_rabbit() as broker:
+            yield broker
+    except NoServer as error:
+        pytest.exit(str(error), returncode=4)
+
+
+@pytest.fixture(scope="session")
+async def rabbit_node(broker: Broker) -> AsyncIterator[RabbitNode]:
+    """A node that tests may kill, freeze and restart; they leave it running."""
+    if isinstance(broker, NodeBroker):
+        yield broker.node
+        return
+    try:
+        async with private_node() as node:
+            yield node
+    except NoServer as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+async def vhosts(broker: Broker) -> AsyncIterator[Vhosts]:
+    async with Vhosts(broker) as vhosts:
+        yield vhosts
+
+
+@pytest.fixture(scope="session")
+async def node_vhosts(rabbit_node: RabbitNode) -> AsyncIterator[Vhosts]:
+    async with Vhosts(NodeBroker(rabbit_node)) as vhosts:
+        yield vhosts
+
+
+@pytest.fixture
+async def fresh_vhost(vhosts: Vhosts) -> AsyncIterator[FreshVhost]:
+    """`await fresh_vhost()`: the address of an empty virtual host."""
+    with vhosts.lend() as take:
+        yield take
+
+
+@pytest.fixture
+async def fresh_node_vhost(node_vhosts: Vhosts) -> AsyncIterator[FreshVhost]:
+    """The same, certainly on `rabbit_node`: for tests that break the node."""
+    with node_vhosts.lend() as take:
+        yield take

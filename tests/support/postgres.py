@@ -1,0 +1,111 @@
+"""A PostgreSQL for tests: the one given, else a container, else the embedded one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+
+from shared.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from shared.db.migrate import migrate, read_folders
+from tests.support.servers import NoServer, short_folder
+
+IMAGE: Final = "postgres:17"
+GIVEN: Final = "FLINT_TEST_DATABASE_URL"
+FAST: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+
+class PostgresServer:
+    """Any server whose administrator's address we know."""
+
+    def __init__(self, admin_dsn: str) -> None:
+        self.admin_dsn = admin_dsn
+
+    def url(self, database: str) -> str:
+        return urlsplit(self.admin_dsn)._replace(path=f"/{quote(database, safe='')}").geturl()
+
+
+@contextlib.asynccontextmanager
+async def running_postgres() -> AsyncIterator[PostgresServer]:
+    async with contextlib.AsyncExitStack() as stack:
+        if given := os.environ.get(GIVEN):
+            yield PostgresServer(given)
+        elif contained := _contained(stack):
+            yield contained
+        else:
+            yield await _embedded(stack)
+
+
+def _contained(stack: contextlib.AsyncExitStack) -> PostgresServer | None:
+    try:
+        from docker.errors import DockerException
+        from testcontainers.postgres import PostgresContainer
+    except ImportError:
+        return None
+    try:
+        container = PostgresContainer(IMAGE, driver=None).with_command(
+            "postgres -c fsync=off -c max_connections=200"
+        )
+        stack.enter_context(container)
+    except DockerException:
+        return None  # No engine answers, or it cannot get the image.
+    return PostgresServer(container.get_connection_url())
+
+
+async def _embedded(stack: contextlib.AsyncExitStack) -> PostgresServer:
+    folder = stack.enter_context(short_folder("postgres"))
+    try:
+        server = await stack.enter_async_context(EmbeddedPostgres(folder, extra=FAST))
+    except EmbeddedPostgresError as error:
+        raise NoServer(f"No PostgreSQL for the tests: {error}; or set {GIVEN}") from error
+    return PostgresServer(server.url("postgres"))
+
+
+class Databases:
+    """Fresh databases, copied from a template that was migrated once per list of folders."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self._run = secrets.token_hex(3)  # Several runs may share a given server.
+        self._made = 0
+        self._templates: set[str] = set()
+
+    async def create(self, folders: Sequence[Path]) -> str:
+        template = await self._template(folders) if folders else "template0"
+        self._made += 1
+        name = f"flint_test_{self._run}_{self._made}"
+        await self._admin(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.server.url(name)
+
+    async def drop(self, dsn: str) -> None:
+        await self._drop(urlsplit(dsn).path.removeprefix("/"))
+
+    async def close(self) -> None:
+        for template in self._templates:
+            await self._drop(template)
+
+    async def _template(self, folders: Sequence[Path]) -> str:
+        state = "".join(migration.sha256 + migration.file for migration in read_folders(folders))
+        name = f"flint_template_{self._run}_{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+        if name not in self._templates:
+            await self._admin(f'CREATE DATABASE "{name}" TEMPLATE template0')
+            self._templates.add(name)
+            await migrate(self.server.url(name), folders)
+        return name
+
+    async def _drop(self, name: str) -> None:
+        await self._admin(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    async def _admin(self, statement: str) -> None:
+        db = await asyncpg.connect(self.server.admin_dsn, timeout=10)
+        try:
+            await db.execute(statement)
+        finally:
+            await db.close()
