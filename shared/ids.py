@@ -12,7 +12,30 @@ from typing import Final
 from ulid import ULID
 
 PREFIXES: Final = frozenset(
-    "pl cs ord li pi pm ref cpn cus plan sub mer key whep whev evt item req act tip ad set".split()
+    [
+        "pl",
+        "cs",
+        "ord",
+        "li",
+        "pi",
+        "pm",
+        "ref",
+        "cpn",
+        "cus",
+        "plan",
+        "sub",
+        "mer",
+        "key",
+        "whep",
+        "whev",
+        "evt",
+        "item",
+        "req",
+        "act",
+        "tip",
+        "ad",
+        "set",
+    ]
 )
 ULID_PATTERN: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _ID = re.compile(rf"^([a-z]+)_({ULID_PATTERN})$")

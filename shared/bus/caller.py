@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
 from shared.contracts.base import Command, Context
-from shared.errors import Refusal
+from shared.errors import Refusal, Unavailable
 
 R = TypeVar("R")
 CALL_SECONDS: Final = 3.0
+
+
+class RemoteBug(Exception):
+    """The other side failed for a reason of its own: a bug there, not an outage, not a 'no'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +60,20 @@ def reply_adapter(command: type[Command[Any]]) -> TypeAdapter[Any]:
 
 @dataclass(frozen=True, slots=True)
 class WireReply:
-    """An answer on the wire: either the value's JSON or a refusal."""
+    """An answer on the wire: the value's JSON, a refusal, or that there is no answer."""
 
     value: bytes = b"null"
     refusal: dict[str, Any] | None = None
+    failure: Literal["", "outage", "bug"] = ""
     is_replayed: bool = False
 
     def open(self, command: Command[R]) -> Answer[R]:
-        """The typed answer; raises the refusal if it is one."""
+        """The typed answer; raises the refusal, outage or bug if it is one."""
         if self.refusal is not None:
             raise Refusal.from_wire(self.refusal)
+        if self.failure == "outage":
+            raise Unavailable(f"{command.topic} cannot be answered right now")
+        if self.failure == "bug":
+            raise RemoteBug(f"{command.topic} failed; its service's log says why")
         value: R = reply_adapter(type(command)).validate_json(self.value)
         return Answer(value, self.is_replayed)

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from shared.bus.tx import Tx
-from shared.contracts.base import Effect, Event, Message
+from shared.contracts.base import Effect, Envelope, Event, Message
 
 # A database handler: (message, tx) → the reply of a command or query, nothing for an event.
 Handler: TypeAlias = Callable[[Any, Tx], Awaitable[Any]]
 # A world handler: (effect) → the event that answers it. It never sees a database.
 WorldHandler: TypeAlias = Callable[[Any], Awaitable[Event | None]]
+
+# A hearer: told of a fact, in memory only (to wake somebody who waits). No inbox, no database.
+Hearer: TypeAlias = Callable[[Envelope], None]
 
 SWEEP_BATCH: Final = 100
 BUS_MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -38,16 +41,23 @@ class Room:
     name: str
     handlers: Mapping[type[Message], Handler]
     effects: Mapping[type[Effect], WorldHandler] = field(default_factory=dict)
+    hearers: Mapping[type[Event], Hearer] = field(default_factory=dict)
     sweeps: Sequence[Sweep] = ()
     migrations: Sequence[Path] = ()
 
     def listens_to(self) -> list[type[Event]]:
         """The events this room hears."""
-        return [kind for kind in self.handlers if issubclass(kind, Event)]
+        return [kind for kind in (*self.handlers, *self.hearers) if issubclass(kind, Event)]
 
     def answers(self) -> list[type[Message]]:
         """The commands and queries this room answers."""
         return [kind for kind in self.handlers if not issubclass(kind, Event)]
+
+
+def topics_of(room: Room) -> list[str]:
+    """Every topic the room has a handler of any kind for."""
+    kinds: list[type[Message]] = [*room.handlers, *room.effects, *room.hearers]
+    return [kind.topic for kind in kinds]
 
 
 def merge(*tables: Mapping[type[Message], Handler]) -> dict[type[Message], Handler]:

@@ -30,6 +30,7 @@ class Tx:
     now: datetime
     context: Context
     message_id: str = ""
+    public_url: str = "http://localhost:8080"
     said: list[Said] = field(default_factory=list)
 
     @property

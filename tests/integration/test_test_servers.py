@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aio_pika
 import asyncpg
 
@@ -43,6 +45,7 @@ async def test_a_killed_node_comes_back_with_its_messages(
     connection = await aio_pika.connect(url)
     channel = await connection.channel(publisher_confirms=True)
     await channel.declare_queue("tea", durable=True, arguments={"x-queue-type": "quorum"})
+    await asyncio.sleep(2)  # See RabbitNode.kill.
     await channel.default_exchange.publish(
         aio_pika.Message(b"one", delivery_mode=2), routing_key="tea"
     )

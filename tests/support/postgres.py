@@ -15,7 +15,7 @@ import asyncpg
 
 from shared.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from shared.db.migrate import migrate, read_folders
-from tests.support.servers import NoServer, short_folder
+from tests.support.servers import NoServer, docker_answers, short_folder
 
 IMAGE: Final = "postgres:17"
 GIVEN: Final = "FLINT_TEST_DATABASE_URL"
@@ -44,18 +44,18 @@ async def running_postgres() -> AsyncIterator[PostgresServer]:
 
 
 def _contained(stack: contextlib.AsyncExitStack) -> PostgresServer | None:
-    try:
-        from docker.errors import DockerException
-        from testcontainers.postgres import PostgresContainer
-    except ImportError:
+    if not docker_answers():
         return None
+    from docker.errors import DockerException
+    from testcontainers.community.postgres import PostgresContainer
+
+    container = PostgresContainer(IMAGE, driver=None).with_command(
+        "postgres -c fsync=off -c max_connections=200"
+    )
     try:
-        container = PostgresContainer(IMAGE, driver=None).with_command(
-            "postgres -c fsync=off -c max_connections=200"
-        )
         stack.enter_context(container)
     except DockerException:
-        return None  # No engine answers, or it cannot get the image.
+        return None  # It cannot get the image.
     return PostgresServer(container.get_connection_url())
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from tests.support.rabbit_node import RabbitNode, install_rabbitmq
-from tests.support.servers import NoServer, short_folder
+from tests.support.servers import NoServer, docker_answers, short_folder
 
 IMAGE: Final = "rabbitmq:4-management"
 GIVEN: Final = "FLINT_TEST_AMQP_URL"
@@ -160,18 +160,18 @@ async def private_node() -> AsyncIterator[RabbitNode]:
 
 
 def _contained(stack: contextlib.AsyncExitStack) -> Broker | None:
-    try:
-        from docker.errors import DockerException
-        from testcontainers.core.container import DockerContainer
-        from testcontainers.core.wait_strategies import LogMessageWaitStrategy
-    except ImportError:
+    if not docker_answers():
         return None
+    from docker.errors import DockerException
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    container = DockerContainer(IMAGE).with_exposed_ports(5672)
+    container.waiting_for(LogMessageWaitStrategy("Server startup complete"))
     try:
-        container = DockerContainer(IMAGE).with_exposed_ports(5672)
-        container.waiting_for(LogMessageWaitStrategy("Server startup complete"))
         stack.enter_context(container)
     except DockerException:
-        return None  # No engine answers, or it cannot get the image.
+        return None  # It cannot get the image.
     return ContainedBroker(container)
 
 

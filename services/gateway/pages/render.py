@@ -8,11 +8,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -29,8 +29,10 @@ GATEWAY = Path(__file__).resolve().parent.parent
 STATIC = GATEWAY / "static"
 AMOUNT_MINOR_MAX = 99_999_999_99
 
+DayStyle = Literal["full", "long"]
+
 _HREF = re.compile(r"https?://[^\s\\]+|/(?![/\\])[^\s\\]*|[?#][^\s\\]*", re.IGNORECASE)
-_AMOUNT_TEXT = re.compile(r"\d+([.,]\d{0,3})?|[.,]\d{1,3}")
+_AMOUNT_TEXT = re.compile(r"(\d{0,12})(?:([.,])(\d{0,4}))?")
 
 
 # ---- pages ---------------------------------------------------------------------------------------
@@ -39,13 +41,17 @@ _AMOUNT_TEXT = re.compile(r"\d+([.,]\d{0,3})?|[.,]\d{1,3}")
 def render(template: str, view: View, *, nonce: str, locale: str = "en") -> str:
     """The whole page. `nonce` must be the one given to `security_headers` of the same response."""
     look = theme.theme_from(view.brand.theme)
-    return _environment().get_template(template).render(
-        view=view,
-        theme=look,
-        seller=look.title or view.brand.merchant_name,
-        theme_css=theme.css_variables(look),
-        nonce=nonce,
-        locale=known_locale(locale),
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            view=view,
+            theme=look,
+            seller=look.title or view.brand.merchant_name,
+            theme_css=theme.css_variables(look),
+            nonce=nonce,
+            locale=known_locale(locale),
+        )
     )
 
 
@@ -92,29 +98,33 @@ def format_amount(amount_minor: int, currency: str, locale: str = "en") -> str:
 
 
 def major_text(amount_minor: int, currency: str) -> str:
-    """"12.50": how a form field holds an amount, whatever the locale."""
+    """ "12.50": how a form field holds an amount, whatever the locale."""
     return f"{Decimal(amount_minor).scaleb(-exponent_of(currency)):f}"
 
 
 def minor_from_text(text: str, currency: str) -> int | None:
-    """What a buyer typed ("12", "12.5", "12,50") in minor units; None when it is no amount."""
-    stripped = text.strip().replace(" ", "")
+    """What a buyer typed ("12", "12.5", "12,50") in minor units; None when it is no amount.
+
+    "1,200" is refused, not guessed at: it is a thousand and two hundred to some, 1.2 to others.
+    """
+    found = _AMOUNT_TEXT.fullmatch(text.strip().replace(" ", ""))
+    whole, mark, decimals = found.groups("") if found else ("", "", "")
     exponent = exponent_of(currency)
-    if not _AMOUNT_TEXT.fullmatch(stripped):
+    is_thousands = mark == "," and len(decimals) == 3
+    if not (whole or decimals) or is_thousands or len(decimals) > exponent:
         return None
-    try:
-        minor = Decimal(stripped.replace(",", ".")).scaleb(exponent)
-    except InvalidOperation:
-        return None
-    return int(minor) if minor == minor.to_integral_value() and minor <= AMOUNT_MINOR_MAX else None
+    minor = int(whole + decimals.ljust(exponent, "0"))
+    return minor if minor <= AMOUNT_MINOR_MAX else None
 
 
-def format_moment(moment: datetime, timezone: str = "UTC", locale: str = "en") -> str:
+def format_moment(
+    moment: datetime, timezone: str = "UTC", locale: str = "en", *, day: DayStyle = "full"
+) -> str:
     """With the zone named: an event's time means nothing without it."""
     zone = ZoneInfo(timezone)
-    day = format_date(moment.astimezone(zone), "full", locale=locale)
+    date = format_date(moment.astimezone(zone), day, locale=locale)
     clock = format_time(moment, "short", tzinfo=zone, locale=locale)
-    return f"{day}, {clock} {moment.astimezone(zone).tzname()}"
+    return f"{date}, {clock} {moment.astimezone(zone).tzname()}"
 
 
 @lru_cache(maxsize=1024)
@@ -182,8 +192,8 @@ def _money(context: Context, amount: Amount) -> str:
 
 
 @pass_context
-def _moment(context: Context, moment: datetime, timezone: str) -> str:
-    return format_moment(moment, timezone, context["locale"])
+def _moment(context: Context, moment: datetime, timezone: str, day: DayStyle = "full") -> str:
+    return format_moment(moment, timezone, context["locale"], day=day)
 
 
 def _major(amount: Amount) -> str:

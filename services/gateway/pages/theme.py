@@ -6,6 +6,7 @@ the colour as text, and both again on the dark surface. A value we cannot read c
 
 import re
 from collections.abc import Mapping
+from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass
 
 PRIMARY_DEFAULT = "#0b5f5a"
@@ -21,7 +22,9 @@ RADII = ("none", "small", "large")
 SCHEMES = ("auto", "light", "dark")
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-_IMAGE = re.compile(r"https://[^\s\\]+|data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/=]+|/[^/\\]\S*")
+_IMAGE = re.compile(
+    r"https://[^\s\\]+|data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/=]+|/[^/\\]\S*"
+)
 
 Rgb = tuple[int, int, int]
 
@@ -51,7 +54,7 @@ def theme_from(raw: Mapping[str, str]) -> Theme:
 
 
 def css_variables(theme: Theme) -> str:
-    """The page's one inline style: colours only, each already checked, so nothing can be injected."""
+    """The page's one inline style: colours only, each checked, so nothing can be injected."""
     primary_dark = _shape_on_dark(theme.primary)
     pairs = {
         "--brand": (theme.primary, primary_dark),
@@ -71,7 +74,7 @@ def text_on(background: str) -> str:
 
 
 def readable_on(color: str, surface: str) -> str:
-    """The colour itself if it can be read as text on the surface, else the nearest shade that can."""
+    """The colour itself if it can be read on the surface, else the nearest shade that can."""
     return _shifted_until(color, surface, TEXT_CONTRAST_MIN)
 
 
@@ -94,14 +97,16 @@ def _shape_on_dark(color: str) -> str:
 
 
 def _shifted_until(color: str, surface: str, contrast_min: float) -> str:
-    pole = (0, 0, 0) if _luminance(surface) > 0.18 else (255, 255, 255)
-    shades = (_mix(_rgb(color), pole, step / 20) for step in range(21))
+    """Towards black or white in small steps, hue and saturation kept: a green stays that green."""
+    hue, lightness, saturation = rgb_to_hls(*(channel / 255 for channel in _rgb(color)))
+    end = 0.0 if _luminance(surface) > 0.18 else 1.0
+    steps = (lightness + (end - lightness) * step / 40 for step in range(41))
+    shades = (_hex(hls_to_rgb(hue, step, saturation)) for step in steps)
     return next(shade for shade in shades if contrast(shade, surface) >= contrast_min)
 
 
-def _mix(color: Rgb, pole: Rgb, share: float) -> str:
-    mixed = (round(c + (p - c) * share) for c, p in zip(color, pole, strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+def _hex(channels: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(channel * 255):02x}" for channel in channels)
 
 
 def _luminance(color: str) -> float:

@@ -333,12 +333,4 @@ class HomePage:
     brand: Brand = FLINT
 
 
-View = (
-    LinkPage
-    | CheckoutPage
-    | ThreeDSecurePage
-    | ReceiptPage
-    | StatusPage
-    | ErrorPage
-    | HomePage
-)
+View = LinkPage | CheckoutPage | ThreeDSecurePage | ReceiptPage | StatusPage | ErrorPage | HomePage

@@ -2,23 +2,31 @@
 // Posts the same forms the page works with when there is no script, minus anything of the card.
 const pay = document.querySelector("[data-pay]");
 
+const isCardAsked = (page) => Boolean(page.querySelector("[data-card]"));
+
+function say(fresh) {
+  const said = document.querySelector('[data-live="messages"]');
+  const wrong = fresh.querySelector("[data-error-summary]");
+  const line = document.createElement("p");
+  line.className = "sr-only";
+  line.textContent = document.querySelector('[data-live="amount"] h1').textContent;
+  said.replaceChildren(wrong ?? line);
+  wrong?.focus();
+}
+
 function place(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
-  const parts = [...document.querySelectorAll("[data-live]")];
-  if (!fresh.querySelector("[data-live]")) return window.location.reload();
-  for (const part of parts) {
+  const isSamePage = fresh.querySelector("[data-pay]") && isCardAsked(fresh) === isCardAsked(document);
+  if (!isSamePage) return window.location.reload();
+  const held = document.activeElement?.id;
+  for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
     if (next) part.replaceChildren(...next.childNodes);
   }
-  const total = document.querySelector('[data-live="amount"]').textContent.replace(/\s+/g, " ");
-  const wrong = fresh.querySelector(".notice-danger");
-  const said = document.querySelector('[data-live="messages"]');
-  said.replaceChildren(...(wrong ? [wrong] : []));
-  if (!wrong) said.innerHTML = '<p class="sr-only"></p>';
-  if (!wrong) said.firstChild.textContent = total;
-  for (const token of document.querySelectorAll('[name="form_token"]')) {
-    token.value = fresh.querySelector('[name="form_token"]')?.value ?? token.value;
-  }
+  const token = fresh.querySelector('[name="form_token"]').value;
+  for (const input of document.querySelectorAll('[name="form_token"]')) input.value = token;
+  if (held) document.getElementById(held)?.focus();
+  say(fresh);
 }
 
 async function update(form, extra) {

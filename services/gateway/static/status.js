@@ -21,4 +21,6 @@ stream.addEventListener("error", () => {
 setTimeout(() => {
   document.querySelector("[data-status-text]").textContent =
     "Still waiting for your bank. You can close this page: the payment goes on, and you are charged at most once.";
-}, 20000);
+}, 12000);
+// A proxy that holds the stream back must not hold the buyer back.
+setTimeout(() => leave(), 30000);

@@ -42,7 +42,6 @@ function atBound(button) {
 }
 
 for (const button of form.querySelectorAll("[data-step]")) {
-  button.hidden = false;
   button.addEventListener("click", () => {
     const input = inputOf(button);
     if (button.dataset.step < 0) input.stepDown();
@@ -52,6 +51,6 @@ for (const button of form.querySelectorAll("[data-step]")) {
 }
 form.addEventListener("input", refresh);
 form.addEventListener("change", (event) => {
-  if (event.target.value === "other") form.querySelector(".when-other input:not([hidden])")?.focus();
+  if (event.target.value === "other") event.target.closest(".choice").querySelector("[data-amount-text]").focus();
 });
 window.addEventListener("pageshow", refresh);

@@ -1,0 +1,326 @@
+"""The consumer: decode, open the transaction, run the handler, write what it said, commit.
+
+Deliveries that wait together are handled together, in one transaction, each as if it were
+alone: under load a commit costs many messages one fsync. Any error rolls the batch back and
+runs each message by itself, so a bad one never takes a good one with it. Redelivered messages
+and those under a client's key always run alone, after a look into the inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from pydantic import ValidationError
+
+from shared.bus import inbox, outbox
+from shared.bus.caller import WireReply, reply_adapter
+from shared.bus.fate import ATTEMPTS_MAX, Fate, fate
+from shared.bus.outbox import Handled, OutboxRow
+from shared.bus.room import Handler, Room
+from shared.bus.transport import Lane, Settled
+from shared.bus.tx import Said, Tx
+from shared.contracts.base import TOPICS, Command, Effect, Envelope, Message, Query
+from shared.db.pool import Connection, Pool, UniqueViolation, connection, is_outage, transaction
+from shared.db.pool import reason as database_reason
+from shared.errors import DeadlineExceeded, Refusal
+
+log = structlog.get_logger("flint.bus")
+
+BATCH_MAX: Final = 32
+WORKERS: Final = 2
+HANDLER_SECONDS: Final = 30.0
+OUTAGE_RETRIES: Final = 3
+DATABASE_WAIT_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class _Job:
+    """One decoded delivery waiting for its transaction."""
+
+    envelope: Envelope
+    message: Message
+    handler: Handler
+    name: str
+    is_alone: bool
+    done: asyncio.Future[Settled] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a handler returned, and what the bus has to keep of it."""
+
+    reply: bytes | None
+    handled: Handled
+
+
+class Consumer:
+    """The receiving side of one room. `on_written` gets the outbox rows after the commit."""
+
+    def __init__(
+        self,
+        room: Room,
+        pool: Pool,
+        *,
+        source: str,
+        instance: str,
+        on_written: Callable[[Sequence[OutboxRow]], None],
+        publish_answer: Callable[[Envelope], Any],
+        public_url: str = "http://localhost:8080",
+        workers: int = WORKERS,
+        attempts_max: int = ATTEMPTS_MAX,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.room = room
+        self._pool = pool
+        self._source = source
+        self._instance = instance
+        self._on_written = on_written
+        self._publish_answer = publish_answer
+        self._public_url = public_url
+        self._workers = workers
+        self._attempts_max = attempts_max
+        self._clock = clock
+        # Bounded by the transport's prefetch.
+        self._queues: dict[Lane, asyncio.Queue[_Job]] = {
+            "in": asyncio.Queue(),
+            "rpc": asyncio.Queue(),
+        }
+        self._handlers = {kind.topic: handler for kind, handler in room.handlers.items()}
+        self._hearers = {kind.topic: hear for kind, hear in room.hearers.items()}
+        self._effects = {kind.topic: handler for kind, handler in room.effects.items()}
+
+    async def run(self) -> None:
+        """Work the queues until cancelled. An ended worker ends the service."""
+        async with asyncio.TaskGroup() as group:
+            for lane in self._queues.values():
+                for _ in range(self._workers):
+                    group.create_task(self._work(lane))
+
+    async def receive(self, envelope: Envelope, *, lane: Lane, is_redelivered: bool) -> Settled:
+        """Handle one delivery completely; the transport acts on the returned fate."""
+        started = time.perf_counter()
+        try:
+            settled = await self._dispatch(envelope, lane, is_redelivered)
+        except Exception as error:  # the one place where any failure becomes a fate
+            settled = self._failed(envelope, error)
+        _note(self.room.name, envelope, settled, started)
+        return settled
+
+    async def bury(self, envelope: Envelope, queue: str, reason: str) -> None:
+        """Dead-letter into the room's own database (local transport)."""
+        async with connection(self._pool) as db:
+            await db.execute(
+                "INSERT INTO dead_letters (message_id, queue, topic, envelope, reason)"
+                " VALUES ($1, $2, $3, $4, $5)",
+                envelope.id,
+                queue,
+                envelope.topic,
+                outbox.as_record(envelope),
+                reason,
+            )
+
+    async def _dispatch(self, envelope: Envelope, lane: Lane, is_redelivered: bool) -> Settled:
+        if envelope.deadline and time.time() > envelope.deadline:
+            return Settled(Fate.ACK, reason="deadline passed before it was started")
+        hear = self._hearers.get(envelope.topic)
+        if hear is not None:
+            hear(envelope)
+            return Settled(Fate.ACK)
+        kind = TOPICS.get(envelope.topic)
+        if kind is None:
+            return Settled(Fate.BURY, reason=f"unknown topic {envelope.topic!r}")
+        message = kind.model_validate_json(envelope.body)
+        if isinstance(message, Effect):
+            return await self._touch_world(envelope, message)
+        handler = self._handlers[envelope.topic]
+        if isinstance(message, Query):
+            return await self._read(envelope, message, handler)
+        is_alone = is_redelivered or envelope.keyed or envelope.attempt > 1
+        job = _Job(envelope, message, handler, _name(handler), is_alone)
+        self._queues["rpc" if lane == "rpc" else "in"].put_nowait(job)
+        return await job.done
+
+    async def _touch_world(self, envelope: Envelope, effect: Effect) -> Settled:
+        handler = self._effects[envelope.topic]
+        async with asyncio.timeout(HANDLER_SECONDS):
+            event = await handler(effect)
+        if event is not None:
+            said = Said(event, envelope.context)
+            await self._publish_answer(outbox.envelope_of(said, self._source, self._clock()))
+        return Settled(Fate.ACK, handler=_name(handler))
+
+    async def _read(self, envelope: Envelope, query: Query[Any], handler: Handler) -> Settled:
+        async with connection(self._pool) as db, asyncio.timeout(HANDLER_SECONDS):
+            value = await handler(query, self._tx(db, envelope))
+        return Settled(Fate.ACK, WireReply(_encode(query, value)), handler=_name(handler))
+
+    async def _work(self, queue: asyncio.Queue[_Job]) -> None:
+        while True:
+            jobs = [await queue.get()]
+            while not queue.empty() and len(jobs) < BATCH_MAX:
+                jobs.append(queue.get_nowait())
+            try:
+                await self._handle_all(jobs)
+            except asyncio.CancelledError:
+                for job in jobs:  # the broker redelivers what was never answered
+                    job.done.cancel()
+                raise
+
+    async def _handle_all(self, jobs: Sequence[_Job]) -> None:
+        together = [job for job in jobs if not job.is_alone]
+        alone = [job for job in jobs if job.is_alone]
+        if together and not await self._handle_together(together):
+            alone = together + alone
+        for job in alone:
+            settled = await self._handle_alone(job)
+            if not job.done.done():
+                job.done.set_result(settled)
+
+    async def _handle_together(self, jobs: Sequence[_Job]) -> bool:
+        """All in one transaction; False (nothing happened) if any of them failed.
+
+        Even a lone refusal is looked at again by itself: it may be a repeat whose first
+        delivery was accepted, and then the answer is that acceptance.
+        """
+        try:
+            async with asyncio.timeout(HANDLER_SECONDS):
+                results = await self._transact(jobs)
+        except Exception as error:
+            log.debug("batch.split", size=len(jobs), reason=describe(error))
+            return False
+        for job, result in zip(jobs, results, strict=True):
+            _settle(job, result)
+        return True
+
+    async def _transact(self, jobs: Sequence[_Job]) -> list[_Result]:
+        now = self._clock()
+        said: list[Said] = []
+        async with transaction(self._pool) as db:
+            results = [await self._run(job, db, now, said) for job in jobs]
+            handled = [result.handled for result in results]
+            rows = await self._write(db, said, handled, now)
+        self._on_written(rows)
+        return results
+
+    async def _run(self, job: _Job, db: Connection, now: datetime, said: list[Said]) -> _Result:
+        tx = self._tx(db, job.envelope, now)
+        value = await job.handler(job.message, tx)
+        said += tx.said
+        reply = _encode(job.message, value) if isinstance(job.message, Command) else None
+        handled = Handled(job.envelope.id, job.name, job.envelope.body_hash, reply)
+        return _Result(reply, handled)
+
+    async def _write(
+        self, db: Connection, said: list[Said], handled: list[Handled], now: datetime
+    ) -> list[OutboxRow]:
+        return await outbox.write(
+            db, said, handled, source=self._source, now=now, lease_by=self._instance
+        )
+
+    async def _handle_alone(self, job: _Job) -> Settled:
+        """With a look into the inbox first, and patience while the database is away."""
+        began = time.monotonic()
+        for attempt in range(1, 10_000):
+            try:
+                async with asyncio.timeout(HANDLER_SECONDS):
+                    return await self._once(job)
+            except Exception as error:
+                is_repeat = isinstance(error, UniqueViolation)  # another copy won: read its answer
+                if not (is_repeat or is_outage(error)) or self._is_hopeless(job, began, attempt):
+                    return await self._refused_or_failed(job, error)
+                await asyncio.sleep(random.uniform(0.05, 0.15) * min(attempt, 10))
+        raise AssertionError("unreachable: every outage ends by its time")
+
+    def _is_hopeless(self, job: _Job, began: float, attempt: int) -> bool:
+        if job.envelope.deadline:
+            return time.time() > job.envelope.deadline or attempt > OUTAGE_RETRIES
+        # A message without a waiting caller is held while the database is away: handing it to
+        # the retry queue would only burn its attempts.
+        return time.monotonic() - began > DATABASE_WAIT_SECONDS
+
+    async def _once(self, job: _Job) -> Settled:
+        now = self._clock()
+        said: list[Said] = []
+        async with transaction(self._pool) as db:
+            known = await inbox.look(db, job.envelope, job.name)
+            if known is not None:
+                return Settled(Fate.ACK, known, "handled before", job.name)
+            result = await self._run(job, db, now, said)
+            rows = await self._write(db, said, [result.handled], now)
+        self._on_written(rows)
+        return Settled(Fate.ACK, WireReply(result.reply or b"null"), handler=job.name)
+
+    async def _refused_or_failed(self, job: _Job, error: Exception) -> Settled:
+        keep = job.envelope.keyed and isinstance(error, Refusal) and inbox.is_kept(error)
+        if keep and isinstance(error, Refusal):
+            async with connection(self._pool) as db:
+                await inbox.keep_refusal(db, job.envelope, job.name, error, self._clock())
+        return self._failed(job.envelope, error, job.name)
+
+    def _failed(self, envelope: Envelope, error: Exception, handler: str = "") -> Settled:
+        what = fate(error, attempt=envelope.attempt, attempts_max=self._attempts_max)
+        return Settled(what, _wire_failure(error), describe(error), handler)
+
+    def _tx(self, db: Connection, envelope: Envelope, now: datetime | None = None) -> Tx:
+        moment = now or self._clock()
+        return Tx(db, moment, envelope.context, envelope.id, self._public_url)
+
+
+def describe(error: BaseException) -> str:
+    """Why, in one line without values: database errors echo rows, validation errors inputs."""
+    if isinstance(error, Refusal):
+        return f"refused: {error.code}"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return f"malformed: {'.'.join(str(part) for part in first['loc'])} {first['type']}"
+    if hasattr(error, "sqlstate"):
+        return database_reason(error)
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def _wire_failure(error: Exception) -> WireReply:
+    if isinstance(error, Refusal):
+        return WireReply(refusal=error.to_wire())
+    is_silent = isinstance(error, DeadlineExceeded) or is_outage(error)
+    return WireReply(failure="outage" if is_silent else "bug")
+
+
+def _settle(job: _Job, result: _Result) -> None:
+    if not job.done.done():
+        reply = WireReply(result.reply or b"null")
+        job.done.set_result(Settled(Fate.ACK, reply, handler=job.name))
+
+
+def _encode(message: Message, value: Any) -> bytes:
+    assert isinstance(message, Command), "only commands and queries are answered"
+    return reply_adapter(type(message)).dump_json(value, exclude_none=True)
+
+
+def _name(handler: Handler | Any) -> str:
+    return f"{handler.__module__}.{getattr(handler, '__qualname__', 'effect')}"
+
+
+def _note(room: str, envelope: Envelope, settled: Settled, started: float) -> None:
+    """One line per message is enough to follow a checkout; only failures are loud."""
+    say = log.warning if settled.fate in (Fate.BURY, Fate.RETRY) else log.debug
+    say(
+        "message.handled",
+        room=room,
+        topic=envelope.topic,
+        message_id=envelope.id,
+        request_id=envelope.context.request_id,
+        fate=settled.fate.value,
+        reason=settled.reason,
+        handler=settled.handler,
+        attempt=envelope.attempt,
+        took_ms=round((time.perf_counter() - started) * 1000, 1),
+    )

@@ -1,0 +1,158 @@
+"""The RabbitMQ transport: confirmed, mandatory publishes; competing consumers; RPC.
+
+Two connections per process, because an alarm that blocks publishers would stall the acks of
+consumers on the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+import aiormq
+import structlog
+from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractChannel, AbstractExchange
+from aio_pika.exceptions import DeliveryError, PublishError
+from pamqp.commands import Basic
+
+from shared.bus.caller import CALL_SECONDS, Answer
+from shared.bus.consuming import RoomConsumption
+from shared.bus.fate import RETRY_DELAYS_SECONDS
+from shared.bus.line import BROKER_ERRORS, Line, explain
+from shared.bus.outbox import MessageKind
+from shared.bus.rpc import RpcCaller
+from shared.bus.topology import EVENTS, EXCHANGES, REQUESTS
+from shared.bus.transport import NotConfirmed, Receiver, Subscription, Unroutable
+from shared.bus.wire import to_message
+from shared.contracts.base import Command, Context, Envelope
+from shared.errors import Unavailable
+
+log = structlog.get_logger("flint.amqp")
+R = TypeVar("R")
+
+PUBLISH_SECONDS: Final = 5.0
+READY_SECONDS: Final = 2.0
+
+
+class RabbitTransport:
+    """`run` supervises both connections; start order of broker and services does not matter."""
+
+    def __init__(
+        self, url: str, *, name: str, retry_delays: Sequence[float] = RETRY_DELAYS_SECONDS
+    ) -> None:
+        self._publishing = Line(url, f"{name}-publish", self._set_up_publishing)
+        self._consuming = Line(url, f"{name}-consume", self._set_up_consuming)
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._replies: AbstractChannel | None = None
+        self._rooms: list[RoomConsumption] = []
+        self._retry_levels = len(retry_delays)
+        self._rpc = RpcCaller()
+
+    async def run(self) -> None:
+        """Keep both connections up until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publishing.run())
+            group.create_task(self._consuming.run())
+
+    async def publish(self, kind: MessageKind, envelope: Envelope) -> None:
+        """Confirmed by the broker, or an exception that says what is known."""
+        exchange = EVENTS if kind == "event" else REQUESTS
+        await self.send(exchange, envelope.topic, to_message(kind, envelope))
+
+    async def send(self, exchange: str, key: str, message: Any) -> None:
+        """The one publish of the product: every way it can end is decided here."""
+        await self._publishing.ready(READY_SECONDS)
+        try:
+            confirmation = await self._exchanges[exchange].publish(
+                message, key, mandatory=True, timeout=PUBLISH_SECONDS
+            )
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # A frozen connection cancels its publishers, though nobody cancelled this task.
+            raise NotConfirmed("the connection froze while publishing") from None
+        except PublishError as error:
+            raise Unroutable(f"no queue is bound to {key} on {exchange}") from error
+        except DeliveryError as error:
+            raise NotConfirmed(f"{key} was refused: a queue is full") from error
+        except BROKER_ERRORS as error:
+            raise NotConfirmed(f"{key}: {explain(error)}") from error
+        if not isinstance(confirmation, Basic.Ack):
+            raise Unroutable(f"no queue is bound to {key} on {exchange}")
+
+    async def subscribe(self, receiver: Receiver) -> Subscription:
+        """Consume the room's queues, now if the broker is there, else when it comes."""
+        consumption = RoomConsumption(
+            receiver, send=self.send, reply=self._reply, retry_levels=self._retry_levels
+        )
+        self._rooms.append(consumption)
+        if self._consuming.is_up:
+            await consumption.start(self._consuming)
+        return consumption
+
+    async def call(
+        self,
+        command: Command[R],
+        *,
+        context: Context,
+        message_id: str | None = None,
+        body_hash: str = "",
+        is_keyed: bool = False,
+        timeout_seconds: float = CALL_SECONDS,
+    ) -> Answer[R]:
+        """Ask over direct reply-to; see `Caller.call`."""
+        await self._publishing.ready(READY_SECONDS)
+        envelope = self._rpc.envelope(
+            command, context, message_id, body_hash, is_keyed, timeout_seconds
+        )
+        reply = await self._rpc.ask(envelope, timeout_seconds)
+        return reply.open(command)
+
+    def is_healthy(self) -> bool:
+        """Both connections up, which includes every consumer."""
+        return self._publishing.is_up and self._consuming.is_up
+
+    async def ready(self, timeout_seconds: float) -> None:
+        """Wait until messages can flow; raises Unavailable after the time."""
+        await self._publishing.ready(timeout_seconds)
+        await self._consuming.ready(timeout_seconds)
+
+    async def close(self) -> None:
+        """End both connections; subscriptions have to be stopped before."""
+        await self._consuming.close()
+        await self._publishing.close()
+
+    async def _set_up_publishing(self, line: Line) -> None:
+        channel = await line.channel(confirms=True)
+        for name in EXCHANGES:  # one missing exchange would fail every publish in flight
+            await channel.declare_exchange(name, passive=True, timeout=PUBLISH_SECONDS)
+        self._exchanges = {
+            name: await channel.get_exchange(name, ensure=False) for name in EXCHANGES
+        }
+        self._replies = await line.channel(confirms=False)
+        await self._rpc.set_up(await line.channel(confirms=True))
+
+    async def _set_up_consuming(self, line: Line) -> None:
+        for room in self._rooms:
+            await room.start(line)
+
+    async def _reply(self, envelope: Envelope, reply_to: str, correlation_id: str) -> None:
+        """At most once and unconfirmed: a caller that is gone asks again by the same id."""
+        channel = self._replies
+        if channel is None or channel.is_closed:
+            raise Unavailable("the reply channel is down")
+        message = to_message(
+            "command",
+            envelope,
+            correlation_id=correlation_id,
+            delivery_mode=DeliveryMode.NOT_PERSISTENT,
+        )
+        try:
+            await channel.default_exchange.publish(
+                message, reply_to, mandatory=False, timeout=PUBLISH_SECONDS
+            )
+        except (*BROKER_ERRORS, aiormq.exceptions.AMQPError) as error:
+            raise Unavailable(f"the reply could not be sent: {explain(error)}") from error

@@ -1,0 +1,166 @@
+"""The relay: takes what was written to the outbox to the transport, and only then deletes it.
+
+Rows of this process arrive in memory right after their commit, already leased to it; the poll
+picks up what a crash, a full queue or a failed publish left behind. Order is not promised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from shared.bus import outbox
+from shared.bus.fate import retry_delay
+from shared.bus.outbox import LEASE_SECONDS, OutboxRow
+from shared.bus.transport import NotConfirmed, RetryLater, Transport, Unroutable
+from shared.db.pool import Pool, connection, is_outage
+from shared.db.pool import reason as database_reason
+
+log = structlog.get_logger("flint.relay")
+
+QUEUE_MAX: Final = 5_000
+IN_FLIGHT_MAX: Final = 500
+POLL_SECONDS: Final = 1.0
+DELETE_EVERY_SECONDS: Final = 0.02
+PARK_AFTER_TRIES: Final = 20
+BACKOFF_MAX_SECONDS: Final = 60.0
+
+
+class Relay:
+    """One per process and room. `offer` is called after a commit and never blocks."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        transport: Transport,
+        *,
+        source: str,
+        instance: str,
+        retry_delays: Sequence[float] = (5.0, 30.0, 300.0),
+    ) -> None:
+        self._pool = pool
+        self._transport = transport
+        self._source = source
+        self._instance = instance
+        self._retry_delays = retry_delays
+        self._fresh: asyncio.Queue[tuple[OutboxRow, float]] = asyncio.Queue(QUEUE_MAX)
+        self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._publishing: set[asyncio.Task[None]] = set()
+        self._sent: list[int] = []
+        self._something_sent = asyncio.Event()
+        self.last_poll_at = time.monotonic()
+
+    def offer(self, rows: Sequence[OutboxRow]) -> None:
+        """Rows just committed. When the queue is full the poll finds them after their lease."""
+        expires_at = time.monotonic() + LEASE_SECONDS * 0.8
+        for row in rows:
+            if self._fresh.full():
+                return
+            self._fresh.put_nowait((row, expires_at))
+
+    async def run(self) -> None:
+        """Until cancelled. Any loop that ends takes the service with it, loudly."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publish_fresh())
+            group.create_task(self._poll())
+            group.create_task(self._delete_sent())
+
+    async def drain(self, seconds: float = 5.0) -> None:
+        """Publish what is held and delete what was confirmed, within the bound."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and (self._publishing or not self._fresh.empty()):
+            await asyncio.sleep(0.01)
+        await self._delete_now()
+
+    async def _publish_fresh(self) -> None:
+        while True:
+            row, expires_at = await self._fresh.get()
+            if time.monotonic() < expires_at:  # else the poll of any replica may have it by now
+                await self._start(row)
+
+    async def _start(self, row: OutboxRow) -> None:
+        await self._slots.acquire()
+        task = asyncio.create_task(self._publish(row))
+        self._publishing.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._publishing.discard(task)
+        self._slots.release()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("relay.failed", exc_info=task.exception())
+
+    async def _publish(self, row: OutboxRow) -> None:
+        try:
+            await self._transport.publish(row.kind, row.envelope)
+        except Unroutable as error:
+            await self._give_back(row, str(error), is_permanent=True)
+        except NotConfirmed as error:
+            await self._give_back(row, str(error), wants_retry=isinstance(error, RetryLater))
+        else:
+            self._sent.append(row.id)
+            self._something_sent.set()
+
+    async def _give_back(
+        self, row: OutboxRow, reason: str, *, is_permanent: bool = False, wants_retry: bool = False
+    ) -> None:
+        tries = max(row.tries, 1)
+        try:
+            async with connection(self._pool) as db:
+                if is_permanent and tries >= PARK_AFTER_TRIES:
+                    await outbox.park(db, row, "outbox", reason)
+                    return
+                delay = retry_delay(tries, self._retry_delays) if wants_retry else _backoff(tries)
+                await outbox.postpone(db, row.id, delay)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            reason = f"{reason}; {database_reason(error)}"  # the lease ends by itself
+        log.warning("outbox.postponed", topic=row.envelope.topic, tries=tries, reason=reason)
+
+    async def _poll(self) -> None:
+        pause = POLL_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            self.last_poll_at = time.monotonic()
+            try:
+                async with connection(self._pool) as db:
+                    rows = await outbox.claim(db, self._instance, self._source)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                pause = min(pause * 2, 5.0)
+                log.warning("outbox.unreachable", reason=database_reason(error))
+                continue
+            for row in rows:
+                await self._start(row)
+            pause = POLL_SECONDS if len(rows) < outbox.CLAIM_LIMIT else 0.0
+
+    async def _delete_sent(self) -> None:
+        while True:
+            await self._something_sent.wait()
+            await asyncio.sleep(DELETE_EVERY_SECONDS)  # one statement for all of the moment
+            self._something_sent.clear()
+            await self._delete_now()
+
+    async def _delete_now(self) -> None:
+        ids, self._sent = self._sent, []
+        if not ids:
+            return
+        try:
+            async with connection(self._pool) as db:
+                await outbox.delete_sent(db, ids)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            # They stay and are published once more after their lease: the inbox drops them.
+            log.warning("outbox.undeleted", rows=len(ids), reason=database_reason(error))
+
+
+def _backoff(tries: int) -> float:
+    return min(0.1 * 2.0 ** min(tries, 16), BACKOFF_MAX_SECONDS) * random.uniform(0.8, 1.2)

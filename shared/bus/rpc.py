@@ -1,0 +1,140 @@
+"""RPC over direct reply-to: ask, and wait for one answer until a deadline.
+
+Own code rather than `aio_pika.patterns.RPC`, which speaks pickle (reliability notes P19).
+Timeout means unknown: the caller asks again with the same message id, or reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import orjson
+import structlog
+from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aio_pika.exceptions import PublishError
+
+from shared.bus.caller import WireReply
+from shared.bus.line import BROKER_ERRORS, explain
+from shared.bus.topology import REQUESTS
+from shared.bus.wire import remaining_ms, to_message
+from shared.contracts.base import Command, Context, Envelope
+from shared.errors import DeadlineExceeded, Unavailable
+from shared.ids import new_id
+
+log = structlog.get_logger("flint.rpc")
+R = TypeVar("R")
+REPLY_TO: Final = "amq.rabbitmq.reply-to"
+WAITING_MAX: Final = 5_000
+DECLARE_SECONDS: Final = 5.0
+
+
+class RpcCaller:
+    """Pending questions by correlation id; unknown answers are dropped."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Future[WireReply]] = {}
+        self._exchange: AbstractExchange | None = None
+
+    async def set_up(self, channel: AbstractChannel) -> None:
+        """On a fresh channel: listen first; asking has to happen on the same channel."""
+        # A passive declare survives reconnects; `get_queue(ensure=False)` does not.
+        queue = await channel.declare_queue(REPLY_TO, passive=True, timeout=DECLARE_SECONDS)
+        await queue.consume(self._on_reply, no_ack=True, timeout=DECLARE_SECONDS)
+        self._exchange = await channel.get_exchange(REQUESTS, ensure=False)
+
+    @staticmethod
+    def envelope(
+        command: Command[R],
+        context: Context,
+        message_id: str | None,
+        body_hash: str,
+        is_keyed: bool,
+        timeout_seconds: float,
+    ) -> Envelope:
+        """The question, with the moment after which nobody waits for it any more."""
+        return Envelope(
+            id=message_id or new_id("req"),
+            topic=command.topic,
+            body=command.to_json(),
+            context=context,
+            keyed=is_keyed,
+            body_hash=body_hash,
+            deadline=time.time() + timeout_seconds,
+        )
+
+    async def ask(self, envelope: Envelope, timeout_seconds: float) -> WireReply:
+        """Publish and wait; raises DeadlineExceeded or Unavailable."""
+        if len(self._waiting) >= WAITING_MAX:
+            raise Unavailable("too many requests are waiting for an answer")
+        correlation_id = uuid4().hex
+        future: asyncio.Future[WireReply] = asyncio.get_running_loop().create_future()
+        self._waiting[correlation_id] = future
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._publish(envelope, correlation_id)
+                return await future
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{envelope.topic} did not answer in {timeout_seconds:g} s"
+            ) from None
+        finally:
+            self._waiting.pop(correlation_id, None)
+
+    async def _publish(self, envelope: Envelope, correlation_id: str) -> None:
+        assert self._exchange is not None, "ask comes after set_up"
+        message = to_message(
+            "command",
+            envelope,
+            delivery_mode=DeliveryMode.NOT_PERSISTENT,
+            reply_to=REPLY_TO,
+            correlation_id=correlation_id,
+            expiration=remaining_ms(envelope.deadline) / 1000,
+        )
+        try:
+            await self._exchange.publish(message, f"rpc.{envelope.topic}", mandatory=True)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Unavailable("the connection froze while asking") from None
+        except PublishError:
+            raise Unavailable(f"nobody answers {envelope.topic}") from None
+        except BROKER_ERRORS as error:
+            raise Unavailable(f"{envelope.topic}: {explain(error)}") from error
+
+    async def _on_reply(self, message: AbstractIncomingMessage) -> None:
+        future = self._waiting.get(message.correlation_id or "")
+        if future is None or future.done():
+            log.debug("rpc.late_answer", correlation_id=message.correlation_id)
+            return
+        future.set_result(unpack(message.body))
+
+
+def pack(reply: WireReply) -> bytes:
+    """`{"ok": …}`, `{"refusal": …}` or `{"failure": …}`, and whether it is a kept answer."""
+    head: dict[str, Any] = {}
+    if reply.is_replayed:
+        head["replayed"] = True
+    if reply.refusal is not None:
+        return orjson.dumps(head | {"refusal": reply.refusal})
+    if reply.failure:
+        return orjson.dumps(head | {"failure": reply.failure})
+    return orjson.dumps(head | {"ok": orjson.Fragment(reply.value)})
+
+
+def unpack(body: bytes) -> WireReply:
+    """The inverse of `pack`; an answer nobody understands is a failure there."""
+    try:
+        wire = orjson.loads(body)
+        is_replayed = bool(wire.get("replayed", False))
+        if "ok" in wire:
+            return WireReply(orjson.dumps(wire["ok"]), is_replayed=is_replayed)
+        if "refusal" in wire:
+            return WireReply(refusal=wire["refusal"], is_replayed=is_replayed)
+        return WireReply(failure="outage" if wire.get("failure") == "outage" else "bug")
+    except (ValueError, AttributeError):
+        return WireReply(failure="bug")

@@ -1,0 +1,141 @@
+"""One running room: its consumer, relay and sweeps, under one roof, and a drain at the end.
+
+Every loop is supervised: one that ends takes the process with it, so that nothing looks
+healthy and does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from shared.bus import inbox, outbox
+from shared.bus.consumer import Consumer
+from shared.bus.fate import RETRY_DELAYS_SECONDS
+from shared.bus.relay import Relay
+from shared.bus.room import SWEEP_BATCH, Room, Sweep
+from shared.bus.transport import Subscription, Transport
+from shared.bus.tx import Tx
+from shared.contracts.base import Context, Envelope
+from shared.db.pool import Pool, connection, is_outage, transaction
+from shared.db.pool import reason as database_reason
+from shared.errors import Unavailable
+from shared.ids import new_ulid
+
+log = structlog.get_logger("flint.service")
+
+SWEEP_SECONDS: Final = 10.0
+INBOX_CLEAN_SECONDS: Final = 60.0
+RELAY_STALE_SECONDS: Final = 15.0
+
+
+async def _clean_inbox(tx: Tx) -> int:
+    tag = await tx.db.execute(inbox.CLEAN)
+    return SWEEP_BATCH if int(tag.split()[-1]) == 1_000 else 0
+
+
+CLEAN_INBOX: Final = Sweep("inbox.clean", INBOX_CLEAN_SECONDS, _clean_inbox)
+
+
+class Service:
+    """Owns nothing outside: the pool and the transport are given and closed by the caller."""
+
+    def __init__(
+        self,
+        room: Room,
+        pool: Pool,
+        transport: Transport,
+        *,
+        public_url: str,
+        retry_delays: Sequence[float] = RETRY_DELAYS_SECONDS,
+    ) -> None:
+        instance = f"{room.name}-{new_ulid()}"
+        self.room = room
+        self.pool = pool
+        self._transport = transport
+        self._public_url = public_url
+        self._instance = instance
+        self.relay = Relay(
+            pool, transport, source=room.name, instance=instance, retry_delays=retry_delays
+        )
+        self.consumer = Consumer(
+            room,
+            pool,
+            source=room.name,
+            instance=instance,
+            on_written=self.relay.offer,
+            publish_answer=self._publish_answer,
+            public_url=public_url,
+        )
+        self._subscription: Subscription | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; then take nothing more, finish what is held, publish it, return."""
+        async with asyncio.TaskGroup() as group:
+            loops = [
+                group.create_task(self.consumer.run()),
+                group.create_task(self.relay.run()),
+                *(group.create_task(self._sweep_forever(s)) for s in self._sweeps()),
+            ]
+            self._subscription = await self._transport.subscribe(self.consumer)
+            await stop.wait()
+            await self._subscription.stop()
+            await self.relay.drain()
+            for loop in loops:
+                loop.cancel()
+        log.info("service.drained", room=self.room.name)
+
+    async def health(self) -> dict[str, Any]:
+        """What `/readyz` says of this room: every value true when it can work."""
+        relay_age = time.monotonic() - self.relay.last_poll_at
+        return {
+            "database": await self._database_answers(),
+            "broker": self._transport.is_healthy(),
+            "relay": relay_age < RELAY_STALE_SECONDS,
+        }
+
+    def _sweeps(self) -> tuple[Sweep, ...]:
+        return (*self.room.sweeps, CLEAN_INBOX)
+
+    async def _database_answers(self) -> bool:
+        try:
+            async with asyncio.timeout(2), connection(self.pool) as db:
+                return bool(await db.fetchval("SELECT true"))
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return False
+
+    async def _sweep_forever(self, sweep: Sweep) -> None:
+        while True:
+            await asyncio.sleep(sweep.every_seconds)
+            try:
+                while await self.sweep_once(sweep) >= SWEEP_BATCH:
+                    await asyncio.sleep(0)
+            except Exception as error:
+                if not (isinstance(error, Unavailable) or is_outage(error)):
+                    raise
+                log.warning("sweep.postponed", sweep=sweep.name, reason=database_reason(error))
+
+    async def sweep_once(self, sweep: Sweep) -> int:
+        """One batch in one transaction; its facts leave after the commit like any other's."""
+        now = datetime.now(UTC)
+        context = Context(request_id=f"sweep:{sweep.name}")
+        async with asyncio.timeout(SWEEP_SECONDS), transaction(self.pool) as db:
+            tx = Tx(db, now, context, public_url=self._public_url)
+            taken = await sweep.run(tx)
+            rows = []
+            if tx.said:
+                rows = await outbox.write(
+                    db, tx.said, [], source=self.room.name, now=now, lease_by=self._instance
+                )
+        self.relay.offer(rows)
+        return taken
+
+    async def _publish_answer(self, envelope: Envelope) -> None:
+        await self._transport.publish("event", envelope)

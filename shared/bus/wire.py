@@ -1,0 +1,150 @@
+"""Envelopes as AMQP messages. Facts travel as CloudEvents 1.0 JSON, requests as plain JSON.
+
+`message_id` is fresh for each publish: the broker's returns are matched by it, and two in
+flight under one id would swap their fates. The id that is deduplicated travels beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractIncomingMessage
+
+from shared.bus.outbox import MessageKind
+from shared.contracts.base import Context, Envelope
+from shared.contracts.types import rfc3339
+
+CLOUDEVENTS: Final = "application/cloudevents+json"
+MESSAGE_BYTES_MAX: Final = 1_048_576
+
+
+class Malformed(Exception):
+    """Not a message of ours, or broken: buried with this reason."""
+
+
+def to_message(kind: MessageKind, envelope: Envelope, **properties: Any) -> Message:
+    """The message to publish; durable unless told otherwise."""
+    is_event = kind == "event"
+    fields: dict[str, Any] = {
+        "message_id": uuid4().hex,
+        "type": envelope.topic,
+        "content_type": CLOUDEVENTS if is_event else "application/json",
+        "delivery_mode": DeliveryMode.PERSISTENT,
+        "headers": _headers(envelope, is_event),
+    }
+    body = cloudevent(envelope) if is_event else envelope.body
+    return Message(body, **(fields | properties))
+
+
+def _headers(envelope: Envelope, is_event: bool) -> dict[str, Any]:
+    headers: dict[str, Any] = {"x-event-id": envelope.id, "x-attempt": envelope.attempt}
+    if is_event:
+        return headers  # the rest stands in the CloudEvent itself
+    headers |= {
+        "x-merchant-id": envelope.context.merchant_id,
+        "x-mode": envelope.context.mode,
+        "x-request-id": envelope.context.request_id,
+        "traceparent": envelope.context.traceparent,
+    }
+    if envelope.keyed:
+        headers |= {"x-keyed": True}
+    if envelope.body_hash:
+        headers |= {"x-body-hash": envelope.body_hash}
+    if envelope.deadline:
+        headers |= {"x-deadline": int(envelope.deadline * 1000)}
+    return headers
+
+
+def cloudevent(envelope: Envelope) -> bytes:
+    """The structured CloudEvent; `data` is spliced in, it is JSON already."""
+    context = envelope.context
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": envelope.id,
+        "source": f"/flint/{envelope.source}",
+        "type": envelope.topic,
+        "subject": envelope.subject,
+        "time": rfc3339(envelope.time) if envelope.time else None,
+        "datacontenttype": "application/json",
+        "dataschema": f"urn:flint:schema:{envelope.topic}:1",
+        "merchantid": context.merchant_id,
+        "mode": context.mode,
+        "requestid": context.request_id,
+        "traceparent": context.traceparent,
+        "sequence": envelope.sequence,
+    }
+    head = orjson.dumps({name: value for name, value in attributes.items() if value})
+    return head[:-1] + b',"data":' + envelope.body + b"}"
+
+
+def from_message(message: AbstractIncomingMessage) -> Envelope:
+    """The envelope of a delivery; raises Malformed with the reason."""
+    if len(message.body) > MESSAGE_BYTES_MAX:
+        raise Malformed(f"{len(message.body)} bytes are more than {MESSAGE_BYTES_MAX}")
+    headers: Mapping[str, Any] = message.headers or {}
+    try:
+        if message.content_type == CLOUDEVENTS:
+            return from_cloudevent(orjson.loads(message.body), headers)
+        return _from_request(message, headers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
+
+
+def from_cloudevent(event: dict[str, Any], headers: Mapping[str, Any]) -> Envelope:
+    """A fact, from its CloudEvents attributes; only the attempt is the transport's."""
+    mode = event.get("mode", "test")
+    if mode not in ("test", "live"):
+        raise ValueError(f"mode {mode!r} is neither test nor live")
+    moment = event.get("time")
+    return Envelope(
+        id=_text(event["id"]),
+        topic=_text(event["type"]),
+        body=orjson.dumps(event["data"]),
+        context=Context(
+            event.get("merchantid", ""),
+            mode,
+            event.get("requestid", ""),
+            event.get("traceparent", ""),
+        ),
+        source=_text(event["source"]).removeprefix("/flint/"),
+        subject=event.get("subject", ""),
+        sequence=int(event.get("sequence", 0)),
+        time=datetime.fromisoformat(moment) if moment else None,
+        attempt=int(headers.get("x-attempt", 1)),
+    )
+
+
+def _from_request(message: AbstractIncomingMessage, headers: Mapping[str, Any]) -> Envelope:
+    deadline = int(headers.get("x-deadline", 0)) / 1000
+    return Envelope(
+        id=_text(headers["x-event-id"]),
+        topic=_text(message.type),
+        body=message.body,
+        context=Context(
+            str(headers.get("x-merchant-id", "")),
+            "live" if headers.get("x-mode") == "live" else "test",
+            str(headers.get("x-request-id", "")),
+            str(headers.get("traceparent", "")),
+        ),
+        attempt=int(headers.get("x-attempt", 1)),
+        keyed=bool(headers.get("x-keyed", False)),
+        body_hash=str(headers.get("x-body-hash", "")),
+        deadline=deadline,
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a text")
+    return value
+
+
+def remaining_ms(deadline: float) -> int:
+    """Milliseconds left until a deadline, at least 1 (0 would mean: expire at once)."""
+    return max(1, int((deadline - time.time()) * 1000))

@@ -1,0 +1,126 @@
+"""Configuration: read once from `FLINT_…`, frozen, and refusing to start when it is wrong.
+
+Every problem is named at once: missing variables, bad values, and misspelt names. No address
+and no secret has a default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "FLINT_"
+SECRETS_DIR: Final = Path("/run/secrets")
+ROLES: Final = ("links", "sessions", "orders", "gateway")
+SECRET_LENGTH_MIN: Final = 32
+Url = Annotated[str, Field(pattern=r"^[a-z]+://")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]
+
+
+class ConfigurationError(Exception):
+    """One line that names every variable that is wrong."""
+
+
+class Settings(BaseSettings):
+    """All that can be set; each role requires its own part (`require`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    public_url: HttpUrl = "http://localhost:8080"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    data: Path = Path(".flint")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "pretty"] = "json"
+    database_pool_size: Annotated[int, Field(ge=2, le=100)] = 10
+    drain_seconds: Annotated[float, Field(ge=1, le=120)] = 15.0
+    rate_limit_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    trusted_proxies: Annotated[int, Field(ge=0, le=5)] = 0
+
+    secret_key: SecretStr | None = None
+    links_database_url: SecretStr | None = None
+    sessions_database_url: SecretStr | None = None
+    orders_database_url: SecretStr | None = None
+    gateway_database_url: SecretStr | None = None
+    sandbox_database_url: SecretStr | None = None
+    links_amqp_url: SecretStr | None = None
+    sessions_amqp_url: SecretStr | None = None
+    orders_amqp_url: SecretStr | None = None
+    gateway_amqp_url: SecretStr | None = None
+    topology_amqp_url: SecretStr | None = None
+    topology_management_url: SecretStr | None = None
+
+    def secret(self, name: str) -> str:
+        """The plain value of a required secret; call `require` first."""
+        value: SecretStr | None = getattr(self, name)
+        assert value is not None, f"{name} was not required at the start"
+        return value.get_secret_value()
+
+
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "links": ("links_database_url", "links_amqp_url"),
+    "sessions": ("sessions_database_url", "sessions_amqp_url"),
+    "orders": ("orders_database_url", "orders_amqp_url", "sandbox_database_url"),
+    "gateway": ("gateway_database_url", "gateway_amqp_url", "sandbox_database_url", "secret_key"),
+    "topology": ("topology_amqp_url", "topology_management_url"),
+    "databases": (
+        "links_database_url",
+        "sessions_database_url",
+        "orders_database_url",
+        "gateway_database_url",
+        "sandbox_database_url",
+    ),
+}
+
+
+def load(parts: Iterable[str], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings with everything the parts need (`links`, …, `topology`, `databases`).
+
+    Raises ConfigurationError with one line that names all that is missing, bad or misspelt.
+    """
+    env = os.environ if environ is None else environ
+    problems = _misspelt(env)
+    settings = _read(problems)
+    if settings is not None:
+        problems += _missing(settings, parts)
+    if problems or settings is None:
+        raise ConfigurationError("bad configuration: " + "; ".join(problems))
+    return settings
+
+
+def _read(problems: list[str]) -> Settings | None:
+    secrets = str(SECRETS_DIR) if SECRETS_DIR.is_dir() else None
+    try:
+        return Settings(_secrets_dir=secrets)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_input=False, include_context=False):
+            problems.append(f"{PREFIX}{str(one['loc'][0]).upper()}: {one['msg']}")
+        return None
+
+
+def _misspelt(env: Mapping[str, str]) -> list[str]:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    strange = [
+        name
+        for name in env
+        if name.startswith(PREFIX) and name not in known and not name.startswith("FLINT_TEST_")
+    ]
+    return [f"{name} is not a setting (misspelt?)" for name in sorted(strange)]
+
+
+def _missing(settings: Settings, parts: Iterable[str]) -> list[str]:
+    names = dict.fromkeys(name for part in parts for name in REQUIRED[part])
+    problems = [
+        f"{PREFIX}{name.upper()} is missing" for name in names if getattr(settings, name) is None
+    ]
+    key = settings.secret_key
+    if key is not None and len(key.get_secret_value()) < SECRET_LENGTH_MIN:
+        problems.append(f"FLINT_SECRET_KEY is shorter than {SECRET_LENGTH_MIN} characters")
+    return problems
