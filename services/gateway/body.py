@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from services.gateway.errors import Turned, param_of, too_large, too_slow, unsupported_media
 from shared.errors import Refusal, invalid
@@ -39,6 +40,8 @@ async def read_body(request: web.Request, limit: int = BODY_MAX) -> bytes:
                     raise Turned(too_large(limit))
     except TimeoutError:
         raise Turned(too_slow(BODY_SECONDS)) from None
+    except (BadHttpMessage, web.RequestPayloadError):
+        raise _broken("The request body ended early.") from None
     return bytes(chunks)
 
 
@@ -99,7 +102,7 @@ class _Suspect:
 def _inspect(value: Any) -> None:
     for path, part in _walk(value):
         param = param_of(path) or None
-        if len(path) > DEPTH_MAX:
+        if len(path) >= DEPTH_MAX and isinstance(part, dict | list):
             raise _broken(f"The request body is nested deeper than {DEPTH_MAX} levels.", param)
         if isinstance(part, _Repeated):
             param = param_of((*path, part.name))

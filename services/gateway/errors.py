@@ -186,9 +186,13 @@ def _of_http(error: web.HTTPException) -> Failure:
 
 def of_validation(error: ValidationError) -> Failure:
     """The first thing that is wrong with a body or a query string."""
-    first = error.errors(include_url=False)[0]
-    param = param_of(first["loc"])
-    code, message = _explain(first["type"], param, first.get("ctx", {}), first.get("input"))
+    return of_problem(error.errors(include_url=False)[0])
+
+
+def of_problem(problem: Mapping[str, Any]) -> Failure:
+    """One of pydantic's error records."""
+    param = param_of(problem["loc"])
+    code, message = _explain(problem["type"], param, problem.get("ctx", {}), problem["input"])
     return Failure(400, code, message, param=param or None)
 
 

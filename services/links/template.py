@@ -89,13 +89,13 @@ def check(template: Template) -> None:
     if template.customer.customer_id is not None:
         message = "A payment link is shared by many buyers: it cannot belong to one customer."
         raise invalid("customer.customer_id", message, "LINK_CUSTOMER_NOT_ALLOWED")
+    _check_currency(template)  # before any two sums are compared
     _check_unique("line_items", [line.key for line in template.line_items])
     for index, line in enumerate(template.line_items):
         _check_line(line, f"line_items[{index}]")
     _check_unique("custom_fields", [field.key for field in template.custom_fields])
     for index, field in enumerate(template.custom_fields):
         _check_field(field, f"custom_fields[{index}]")
-    _check_currency(template)
     _check_total(template)
 
 

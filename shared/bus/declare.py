@@ -65,8 +65,9 @@ async def _declare_queue(channel: AbstractChannel, spec: QueueSpec) -> None:
 async def _put_policies(specs: Sequence[QueueSpec], management_url: str, vhost: str) -> None:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     base = URL(management_url)
-    auth = aiohttp.BasicAuth(base.user or "", base.password or "")
-    async with aiohttp.ClientSession(auth=auth, timeout=timeout, trust_env=False) as session:
+    auth = aiohttp.encode_basic_auth(base.user or "", base.password or "")
+    headers = {"Authorization": auth}
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=False) as session:
         for spec in specs:
             if spec.policy:
                 await _put_policy(session, base.with_user(None), vhost, spec)

@@ -39,7 +39,7 @@ class ProviderRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswer:
-    """What the provider said. `action_required` comes with `redirect_url`, `declined` with a code."""
+    """What the provider said. `declined` comes with a code, `action_required` with a url."""
 
     outcome: Outcome
     provider_ref: str | None = None

@@ -20,7 +20,7 @@ Behaviour = Literal[
 ]
 
 PENDING_SECONDS: Final = 5
-EXPIRY: Final = re.compile(r"^\s*(\d{1,2})\s*/?\s*(?:20)?(\d{2})\s*$")
+EXPIRY: Final = re.compile(r"^\s*([0-9]{1,2})\s*/?\s*(?:20)?([0-9]{2})\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ CARDS: Final = (
 )
 BY_NUMBER: Final = {card.number: card for card in CARDS}
 BY_TOKEN: Final = {card.token: card for card in CARDS}
-ALIASES: Final = {"tok_card_declined": "tok_declined", "tok_3d_secure": "tok_3ds"}
+ALIASES: Final = {"tok_card_declined": "tok_declined"}
 
 MESSAGES: Final[dict[FailureCode, str]] = {
     "card_declined": "The card was declined.",

@@ -39,6 +39,9 @@ RENEW_VHOSTS: Final = """
 
 
 class Broker(Protocol):
+    @property
+    def api_url(self) -> str: ...
+
     def url(self, vhost: str) -> str: ...
 
     async def renew_vhosts(self, *, drop: list[str], add: list[str]) -> None: ...
@@ -50,6 +53,10 @@ class NodeBroker:
     def __init__(self, node: RabbitNode) -> None:
         self.node = node
 
+    @property
+    def api_url(self) -> str:
+        return self.node.api_url
+
     def url(self, vhost: str) -> str:
         return self.node.url(vhost)
 
@@ -60,6 +67,11 @@ class NodeBroker:
 class ContainedBroker:
     def __init__(self, container: Any) -> None:
         self._container = container
+
+    @property
+    def api_url(self) -> str:
+        host = self._container.get_container_host_ip()
+        return f"http://guest:guest@{host}:{self._container.get_exposed_port(15672)}"
 
     def url(self, vhost: str) -> str:
         host = self._container.get_container_host_ip()
@@ -81,13 +93,18 @@ class GivenBroker:
         self._user = self._amqp.username or "guest"
         self._password = self._amqp.password or "guest"
 
+    @property
+    def api_url(self) -> str:
+        parts = urlsplit(self._api)
+        return parts._replace(netloc=f"{self._user}:{self._password}@{parts.netloc}").geturl()
+
     def url(self, vhost: str) -> str:
         return self._amqp._replace(path=f"/{quote(vhost, safe='')}").geturl()
 
     async def renew_vhosts(self, *, drop: list[str], add: list[str]) -> None:
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        auth = aiohttp.BasicAuth(self._user, self._password)
-        async with aiohttp.ClientSession(auth=auth, raise_for_status=True) as http:
+        headers = {"Authorization": aiohttp.encode_basic_auth(self._user, self._password)}
+        async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as http:
             for vhost in drop:
                 await http.delete(f"{self._api}/api/vhosts/{vhost}")
             for vhost in add:
@@ -166,7 +183,7 @@ def _contained(stack: contextlib.AsyncExitStack) -> Broker | None:
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    container = DockerContainer(IMAGE).with_exposed_ports(5672)
+    container = DockerContainer(IMAGE).with_exposed_ports(5672, 15672)
     container.waiting_for(LogMessageWaitStrategy("Server startup complete"))
     try:
         stack.enter_context(container)

@@ -34,19 +34,27 @@ disk_free_limit.absolute = 50MB
 raft.wal_max_size_bytes = 67108864
 log.console = false
 log.file.level = info
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {api_port}
+management.disable_stats = true
 """
 
 
 class RabbitNode:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self._dist_port, self._epmd_port = _free_ports(3)
+        self.port, self._api_port, self._dist_port, self._epmd_port = _free_ports(4)
         self.name = f"flint-{self.port}@localhost"
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
 
     def url(self, vhost: str = "/") -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{quote(vhost, safe='')}"
+
+    @property
+    def api_url(self) -> str:
+        """The management API, for policies and permissions."""
+        return f"http://guest:guest@127.0.0.1:{self._api_port}"
 
     @property
     def pid(self) -> int:
@@ -65,7 +73,7 @@ class RabbitNode:
             self._epmd = self._spawn("epmd", "-port", str(self._epmd_port))
         self._server = self._spawn("rabbitmq-server")
         deadline = time.monotonic() + START_SECONDS
-        while not await self._listens():
+        while not (await self._listens(self.port) and await self._listens(self._api_port)):
             assert self._server.poll() is None, f"RabbitMQ did not start: {self._output()}"
             assert time.monotonic() < deadline, f"RabbitMQ did not start: {self._output()}"
             await asyncio.sleep(POLL_SECONDS)
@@ -127,9 +135,10 @@ class RabbitNode:
             await asyncio.sleep(POLL_SECONDS)
         self._server = None
 
-    async def _listens(self) -> bool:
+    @staticmethod
+    async def _listens(port: int) -> bool:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             return False
         writer.close()
@@ -140,8 +149,10 @@ class RabbitNode:
     def _write_configuration(self) -> None:
         for name in ("home", "mnesia", "log"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        (self.folder / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
-        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq.conf").write_text(
+            CONFIGURATION.format(port=self.port, api_port=self._api_port)
+        )
+        (self.folder / "enabled_plugins").write_text("[rabbitmq_management].\n")
         (self.folder / "env.conf").touch()
         cookie = self.folder / "home" / ".erlang.cookie"
         if not cookie.exists():

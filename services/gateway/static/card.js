@@ -26,9 +26,16 @@ function grouped(digits) {
 
 function monthYear(digits) {
   const padded = /^[2-9]/.test(digits) ? `0${digits}` : digits;
-  // Autofill may give a four-digit year.
-  const short = padded.length === 6 ? padded.slice(0, 2) + padded.slice(4) : padded.slice(0, 4);
-  return short.length > 2 ? `${short.slice(0, 2)} / ${short.slice(2)}` : short;
+  const month = padded.slice(0, 2);
+  // Typed or filled in with four digits: 20 is a century here, not a year.
+  const year = /^20\d/.test(padded.slice(2)) ? padded.slice(2, 6) : padded.slice(2, 4);
+  if (year.length === 4) return `${month} / ${year.slice(2)}`;
+  return year ? `${month} / ${year}` : month;
+}
+
+function shapeExpiry() {
+  expiry.value = expiry.value.replace(/^\s*(\d)\s*[/.-]/, "0$1/");
+  keepCaret(expiry, monthYear);
 }
 
 function keepCaret(input, shape) {
@@ -75,7 +82,7 @@ function fillTestCard(event) {
 
 if (number) {
   number.addEventListener("input", shapeNumber);
-  expiry.addEventListener("input", () => keepCaret(expiry, monthYear));
+  expiry.addEventListener("input", shapeExpiry);
   code.addEventListener("input", () => keepCaret(code, (digits) => digits.slice(0, 4)));
   window.addEventListener("pageshow", shapeNumber);
 }

@@ -4,13 +4,21 @@ const pay = document.querySelector("[data-pay]");
 
 const isCardAsked = (page) => Boolean(page.querySelector("[data-card]"));
 
-function say(fresh) {
-  const said = document.querySelector('[data-live="messages"]');
-  const wrong = fresh.querySelector("[data-error-summary]");
+function say(...what) {
+  document.querySelector('[data-live="messages"]').replaceChildren(...what);
+}
+
+function paragraph(text, className) {
   const line = document.createElement("p");
-  line.className = "sr-only";
-  line.textContent = document.querySelector('[data-live="amount"] h1').textContent;
-  said.replaceChildren(wrong ?? line);
+  line.textContent = text;
+  line.className = className;
+  return line;
+}
+
+function tellOutcome(fresh) {
+  const wrong = fresh.querySelector("[data-error-summary]");
+  const total = document.querySelector('[data-live="amount"] h1').textContent;
+  say(wrong ?? paragraph(total, "sr-only"));
   wrong?.focus();
 }
 
@@ -26,23 +34,24 @@ function place(html) {
   const token = fresh.querySelector('[name="form_token"]').value;
   for (const input of document.querySelectorAll('[name="form_token"]')) input.value = token;
   if (held) document.getElementById(held)?.focus();
-  say(fresh);
+  tellOutcome(fresh);
 }
+
+let asked = 0;
 
 async function update(form, extra) {
   const body = new URLSearchParams(new FormData(form));
   for (const name of [...body.keys()]) if (name.startsWith("card_")) body.delete(name);
   body.set("action", "update");
   for (const [name, value] of Object.entries(extra)) body.set(name, value);
+  const mine = (asked += 1);
   const target = form === pay ? pay.dataset.updateUrl : form.getAttribute("action");
-  document.body.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(target, { method: "POST", body });
-    place(await answer.text());
+    const html = await answer.text();
+    if (mine === asked) place(html); // else a newer choice is on its way
   } catch {
-    form.submit();
-  } finally {
-    document.body.removeAttribute("aria-busy");
+    say(paragraph("The total could not be updated. Please check your connection and try again.", "notice notice-warn"));
   }
 }
 

@@ -1,0 +1,267 @@
+"""The payment link: a template, a status, and counters that never pass their caps.
+
+Pure: `now` and ids are arguments, a move returns the new link and its facts. *Exhausted* and
+*ended* are derived, never stored, so that raising a cap reopens a link by itself.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from services.links.template import FIELDS, Template
+from shared.contracts.link_requests import LinkStatus
+from shared.contracts.links import (
+    LinkActivated,
+    LinkCreated,
+    LinkDeactivated,
+    LinkExhausted,
+    LinkFact,
+    LinkReopened,
+    LinkUpdated,
+    PaymentLink,
+)
+from shared.contracts.types import ModeEnvironment
+from shared.errors import Refusal, invalid, not_found
+
+Facts = list[LinkFact]
+
+RESERVED_SLUGS: Final = frozenset(
+    "about account admin api app assets auth billing cart checkout checkouts dashboard demo docs "
+    "embed events favicon flint health help home index legal link links live login logout mail "
+    "merchant merchants new null order orders pay payment payments privacy public qr ready root "
+    "security session sessions settings sign-in signin signup static stats status subscriptions "
+    "support terms test undefined webhooks well-known www".split()
+)
+SLUG_BASE_MAX: Final = 40
+
+# Why a buyer cannot buy now: the code, and the sentence that the page shows.
+UNAVAILABLE: Final[Mapping[str, str]] = {
+    "PAYMENT_LINK_INACTIVE": "This payment link is not active.",
+    "PAYMENT_LINK_MAX_COMPLETIONS_REACHED": "This payment link has been used up.",
+    "EVENT_SOLD_OUT": "This event is sold out.",
+    "EVENT_ENDED": "This event is over.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One link as it stands. `slugs` begins with the newest; `origin` is where buyers reach us."""
+
+    payment_link_id: str
+    merchant_id: str
+    mode_environment: ModeEnvironment
+    template: Template
+    slugs: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    origin: str
+    status: LinkStatus = "active"
+    version: int = 1
+    completed_count: int = 0
+    claimed_count: int = 0
+    total_quantity_sold: int = 0
+    claimed_quantity: int = 0
+
+    @property
+    def slug(self) -> str:
+        """The one slug that the others redirect to."""
+        return self.slugs[0]
+
+    @property
+    def url(self) -> str:
+        """The public address."""
+        return f"{self.origin}/l/{self.slug}"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a buyer has to claim a place before being charged."""
+        return self.template.max_completions is not None or self.max_quantity is not None
+
+    @property
+    def max_quantity(self) -> int | None:
+        """How many pieces (seats) may be sold in all."""
+        return self.template.event_config.max_total_quantity
+
+    @property
+    def remaining_quantity(self) -> int | None:
+        """What is left to buy: seats, else completions; None for a link without a cap."""
+        if self.max_quantity is not None:
+            return max(0, self.max_quantity - self.total_quantity_sold)
+        if self.template.max_completions is not None:
+            return max(0, self.template.max_completions - self.completed_count)
+        return None
+
+    @property
+    def exhausted_by(self) -> str | None:
+        """Which cap is reached by completed sales (held places may still come back)."""
+        most = self.template.max_completions
+        if most is not None and self.completed_count >= most:
+            return "PAYMENT_LINK_MAX_COMPLETIONS_REACHED"
+        if self.max_quantity is not None and self.total_quantity_sold >= self.max_quantity:
+            return "EVENT_SOLD_OUT"
+        return None
+
+    def unavailable_reason(self, now: datetime) -> str | None:
+        """The code of why no buyer may resolve it now, or None."""
+        if self.status == "inactive":
+            return "PAYMENT_LINK_INACTIVE"
+        event_date = self.template.event_config.event_date
+        if event_date is not None and now >= event_date:
+            return "EVENT_ENDED"
+        return self.exhausted_by
+
+    def no_place_for(self, quantity: int) -> str:
+        """The code for an attempt that found no place for so many pieces."""
+        most = self.template.max_completions
+        if most is not None and self.completed_count + self.claimed_count >= most:
+            return "PAYMENT_LINK_MAX_COMPLETIONS_REACHED"
+        seats = self.max_quantity
+        taken = self.total_quantity_sold + self.claimed_quantity
+        assert seats is not None and taken + quantity > seats, "only a full link has no place"
+        return "EVENT_SOLD_OUT"
+
+    def shown(self) -> PaymentLink:
+        """The link as the API shows it."""
+        return PaymentLink.model_construct(**self._fields())
+
+    def refuse_stale(self, expected_version: int | None) -> None:
+        """409 for who wrote against another version than this one."""
+        if expected_version is not None and expected_version != self.version:
+            raise Refusal(
+                "conflict",
+                "PAYMENT_LINK_CHANGED_RETRY",
+                f"The payment link is at version {self.version}, not {expected_version}.",
+                param="expected_version",
+                next_actions=("Read the link again and repeat the change.",),
+            )
+
+    def change(self, template: Template, now: datetime) -> tuple[Link, Facts]:
+        """Another template (already checked). What changes nothing is no new version."""
+        if template == self.template:
+            return self, []
+        link = self._next(now, template=template)
+        return link, [link._fact(LinkUpdated, self), *link._cap_facts(self)]
+
+    def activate(self, now: datetime) -> tuple[Link, Facts]:
+        """Open to buyers. Repeating it changes nothing."""
+        if self.status == "active":
+            return self, []
+        link = self._next(now, status="active")
+        return link, [link._fact(LinkActivated, self)]
+
+    def deactivate(self, *, close_open_sessions: bool, now: datetime) -> tuple[Link, Facts]:
+        """Closed to new buyers; open sessions may finish, unless they are to be closed too.
+
+        Repeating it changes nothing, but open sessions can be closed by a second word.
+        """
+        if self.status == "inactive" and not close_open_sessions:
+            return self, []
+        link = self if self.status == "inactive" else self._next(now, status="inactive")
+        fact = link._fact(LinkDeactivated, self, close_open_sessions=close_open_sessions)
+        return link, [fact]
+
+    def completed(self, quantity: int) -> Facts:
+        """What there is to say of a sale of so many pieces that is counted here already."""
+        before = replace(
+            self,
+            completed_count=self.completed_count - 1,
+            total_quantity_sold=self.total_quantity_sold - quantity,
+        )
+        return self._cap_facts(before)
+
+    def _cap_facts(self, before: Link) -> Facts:
+        was, now = before.exhausted_by is not None, self.exhausted_by is not None
+        if was == now:
+            return []
+        return [self._fact(LinkExhausted if now else LinkReopened, before)]
+
+    def _next(self, now: datetime, **changes: Any) -> Link:
+        return replace(self, version=self.version + 1, updated_at=now, **changes)
+
+    def _fields(self) -> dict[str, Any]:
+        content = {name: getattr(self.template, name) for name in FIELDS}
+        return content | {
+            "payment_link_id": self.payment_link_id,
+            "status": self.status,
+            "completed_count": self.completed_count,
+            "total_quantity_sold": self.total_quantity_sold,
+            "remaining_quantity": self.remaining_quantity,
+            "is_sold_out": self.exhausted_by is not None,
+            "version": self.version,
+            "url": self.url,
+            "slugs": list(self.slugs),
+            "merchant_id": self.merchant_id,
+            "mode_environment": self.mode_environment,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+    def _fact(self, kind: type[LinkFact], before: Link, **more: Any) -> LinkFact:
+        """`previous` holds the old value of every field that differs, times left out."""
+        old = before.shown().model_dump(mode="json")
+        new = self.shown().model_dump(mode="json")
+        previous = {
+            name: value
+            for name, value in old.items()
+            if value != new[name] and name != "updated_at"
+        }
+        return kind.model_construct(**self._fields(), previous=previous, **more)
+
+
+def create(
+    template: Template,
+    *,
+    payment_link_id: str,
+    merchant_id: str,
+    mode_environment: ModeEnvironment,
+    slug: str,
+    origin: str,
+    now: datetime,
+) -> tuple[Link, Facts]:
+    """A new, active link (its template already checked)."""
+    link = Link(
+        payment_link_id=payment_link_id,
+        merchant_id=merchant_id,
+        mode_environment=mode_environment,
+        template=template,
+        slugs=(slug,),
+        created_at=now,
+        updated_at=now,
+        origin=origin,
+    )
+    return link, [LinkCreated.model_construct(**link._fields())]
+
+
+def slug_for(asked: str | None, *, name: str, suffix: str) -> str:
+    """The asked slug, unless the word is reserved; else a readable one that nobody can guess."""
+    if asked is None:
+        return f"{_slug_base(name)}-{suffix}"
+    if asked in RESERVED_SLUGS:
+        raise invalid("slug", f"The slug '{asked}' is reserved.")
+    return asked
+
+
+def _slug_base(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words: Sequence[str] = "".join(c if c.isalnum() else " " for c in plain).split()
+    return "-".join(words)[:SLUG_BASE_MAX].strip("-") or "link"
+
+
+def slug_taken(slug: str) -> Refusal:
+    """Slugs are unique in the whole installation, so this says nothing about whose it is."""
+    message = f"The slug '{slug}' is taken."
+    return Refusal("conflict", "INVALID_VALUE", message, param="slug")
+
+
+def no_such_link() -> Refusal:
+    """Unknown, another merchant's, of the other mode: one answer."""
+    return not_found("payment link")
+
+
+def refuse_unavailable(code: str) -> Refusal:
+    """The refusal of a buyer who came to a link that sells nothing now."""
+    return Refusal("conflict", code, UNAVAILABLE[code])

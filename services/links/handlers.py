@@ -1,0 +1,157 @@
+"""What links answers and hears: load, decide, save, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from services.links import domain, modes, store, template
+from services.links.answers import fingerprint
+from shared.bus.room import Handler, Sweep
+from shared.bus.tx import Tx
+from shared.contracts.base import Message
+from shared.contracts.link_requests import PaymentLinkUpdateParams
+from shared.contracts.links import (
+    ActivateLink,
+    ClaimPlace,
+    CreateLink,
+    DeactivateLink,
+    GetLink,
+    ListLinks,
+    PaymentLink,
+    ReleasePlace,
+    ReplaceCustomFields,
+    ReplaceLineItems,
+    Resolution,
+    ResolveLink,
+    ShowLink,
+    ShownLink,
+    UpdateLink,
+)
+from shared.contracts.lists import Page
+from shared.contracts.orders import OrderPaid
+
+SLUG_SUFFIX_LENGTH: Final = 8  # 40 bits: nobody finds a link by trying
+
+
+async def create(msg: CreateLink, tx: Tx) -> PaymentLink:
+    suffix = tx.new_ulid()[-SLUG_SUFFIX_LENGTH:].lower()
+    link, facts = domain.create(
+        modes.checked(template.made(msg.params)),
+        payment_link_id=tx.new_id("pl"),
+        merchant_id=tx.merchant_id,
+        mode_environment=tx.context.mode,
+        slug=domain.slug_for(msg.params.slug, name=msg.params.name, suffix=suffix),
+        origin=tx.public_url,
+        now=tx.now,
+    )
+    await store.add(tx, link)
+    tx.emit(*facts)
+    return link.shown()
+
+
+async def get(msg: GetLink, tx: Tx) -> PaymentLink:
+    link = await store.find(tx, msg.payment_link_id)
+    return link.shown()
+
+
+async def list_links(msg: ListLinks, tx: Tx) -> Page[PaymentLink]:
+    return await store.list_links(tx, msg)
+
+
+async def update(msg: UpdateLink, tx: Tx) -> PaymentLink:
+    patch = PaymentLinkUpdateParams.model_validate(msg.params)
+    was = await store.lock(tx, msg.payment_link_id)
+    was.refuse_stale(patch.expected_version)
+    return await _change(tx, was, template.patched(was.template, patch))
+
+
+async def replace_line_items(msg: ReplaceLineItems, tx: Tx) -> PaymentLink:
+    was = await store.lock(tx, msg.payment_link_id)
+    was.refuse_stale(msg.params.expected_version)
+    lines = template.with_defaults(msg.params.line_items, name=was.template.name)
+    return await _change(tx, was, was.template.model_copy(update={"line_items": lines}))
+
+
+async def replace_custom_fields(msg: ReplaceCustomFields, tx: Tx) -> PaymentLink:
+    was = await store.lock(tx, msg.payment_link_id)
+    was.refuse_stale(msg.params.expected_version)
+    fields = msg.params.custom_fields
+    return await _change(tx, was, was.template.model_copy(update={"custom_fields": fields}))
+
+
+async def _change(tx: Tx, was: domain.Link, new: template.Template) -> PaymentLink:
+    link, facts = was.change(modes.checked(new), tx.now)
+    await store.save(tx, link, was=was)
+    tx.emit(*facts)
+    return link.shown()
+
+
+async def activate(msg: ActivateLink, tx: Tx) -> PaymentLink:
+    was = await store.lock(tx, msg.payment_link_id)
+    link, facts = was.activate(tx.now)
+    await store.save(tx, link, was=was)
+    tx.emit(*facts)
+    return link.shown()
+
+
+async def deactivate(msg: DeactivateLink, tx: Tx) -> PaymentLink:
+    was = await store.lock(tx, msg.payment_link_id)
+    link, facts = was.deactivate(close_open_sessions=msg.close_open_sessions, now=tx.now)
+    await store.save(tx, link, was=was)
+    tx.emit(*facts)
+    return link.shown()
+
+
+async def show(msg: ShowLink, tx: Tx) -> ShownLink:
+    link = await store.find_for_buyer(tx, msg)
+    return modes.shown(link, tx.now)
+
+
+async def resolve(msg: ResolveLink, tx: Tx) -> Resolution:
+    choices = fingerprint(msg.payment_link_id, msg.choices)
+    link, known = await store.open_for_buyer(tx, msg, choices)
+    modes.refuse_if_unavailable(link, tx.now)
+    if known is not None:
+        return known
+    fact = modes.resolve(link, msg, ulid=tx.new_ulid(), now=tx.now)
+    resolution = modes.resolution_of(fact)
+    if not await store.keep(tx, resolution, msg, choices):
+        _, twin = await store.open_for_buyer(tx, msg, choices)
+        assert twin is not None, "whoever won has committed"
+        return twin
+    tx.emit(fact)
+    return resolution
+
+
+async def claim(msg: ClaimPlace, tx: Tx) -> None:
+    tx.emit(await store.claim(tx, msg))
+
+
+async def release(msg: ReleasePlace, tx: Tx) -> None:
+    await store.release(tx, msg)
+
+
+async def on_order_paid(msg: OrderPaid, tx: Tx) -> None:
+    if msg.payment_link_id is None:
+        return
+    link = await store.complete(tx, msg)
+    tx.emit(*link.completed(msg.quantity_sold))
+
+
+HANDLERS: Final[Mapping[type[Message], Handler]] = {
+    CreateLink: create,
+    GetLink: get,
+    ListLinks: list_links,
+    UpdateLink: update,
+    ReplaceLineItems: replace_line_items,
+    ReplaceCustomFields: replace_custom_fields,
+    ActivateLink: activate,
+    DeactivateLink: deactivate,
+    ShowLink: show,
+    ResolveLink: resolve,
+    ClaimPlace: claim,
+    ReleasePlace: release,
+    OrderPaid: on_order_paid,
+}
+SWEEPS: Final[Sequence[Sweep]] = ()

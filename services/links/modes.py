@@ -1,0 +1,347 @@
+"""Each mode translated into one Offer; nobody outside says "mode".
+
+Pure. A new mode is a member of `LinkMode` and one `case` in each function here: `assert_never`
+makes the type checker name every place that has to think about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, assert_never
+from zoneinfo import available_timezones
+
+from services.links.answers import answered
+from services.links.domain import Link, refuse_unavailable
+from services.links.template import (
+    Template,
+    check,
+    check_bounds,
+    currency_mismatch,
+    currency_of,
+    refuse_outside,
+)
+from shared.contracts.configs import HostedConfigs
+from shared.contracts.link_requests import LinkLineItem
+from shared.contracts.links import (
+    BuyerLink,
+    Choices,
+    LinkResolved,
+    Offer,
+    OfferLine,
+    Resolution,
+    ResolvedLine,
+    ResolveLink,
+    ShownLink,
+)
+from shared.errors import Refusal, invalid, required
+from shared.money import AMOUNT_MAX, Money, money
+
+QUANTITY_MAX: Final = 999_999
+GIFT_KEY: Final = "donation"
+ZONES: Final = frozenset(available_timezones())  # read once: the table comes with the installation
+_CONFIG_NAMES: Final = tuple(HostedConfigs.model_fields)
+_BUYER_NAMES: Final = tuple(
+    "name description image_url inactive_message mode theme legal custom_text event_config".split()
+)
+_GIFT_NAMES: Final = tuple(
+    "donation_suggested_amounts donation_min_amount_money donation_max_amount_money "
+    "donation_frequencies donation_cover_fees".split()
+)
+
+
+def checked(template: Template) -> Template:
+    """The same template, once it contradicts neither itself nor its mode."""
+    check(template)
+    match template.mode:
+        case "standard":
+            _refuse_set(template, _GIFT_NAMES, "donation")
+            _refuse_set(template, ("event_config",), "event")
+        case "event":
+            _refuse_set(template, _GIFT_NAMES, "donation")
+            _check_event(template)
+        case "donation":
+            _refuse_set(template, ("event_config",), "event")
+            _check_gift(template)
+        case _:
+            assert_never(template.mode)
+    return template
+
+
+def _refuse_set(template: Template, names: Sequence[str], mode: str) -> None:
+    for name in names:
+        if getattr(template, name) != Template.model_fields[name].get_default():
+            raise invalid(name, f"'{name}' is for links of mode '{mode}'.")
+
+
+def _check_event(template: Template) -> None:
+    if template.plan_id is not None:
+        raise invalid("plan_id", "An event sells tickets, it cannot have a plan.")
+    zone = template.event_config.timezone
+    if zone is not None and zone not in ZONES:
+        raise invalid("event_config.timezone", f"'{zone}' is not an IANA time zone.")
+
+
+def _check_gift(template: Template) -> None:
+    least, most = template.donation_min_amount_money, template.donation_max_amount_money
+    if template.line_items:
+        raise invalid("line_items", "A donation has no line items.")
+    check_bounds(least, most, "donation_min_amount_money")
+    for index, suggested in enumerate(template.donation_suggested_amounts):
+        refuse_outside(suggested, least, most, f"donation_suggested_amounts[{index}]")
+    for name in ("tip", "tax", "coupon"):
+        if getattr(template, name).is_enabled:
+            raise invalid(f"{name}.is_enabled", f"A donation takes no {name}.")
+    if template.coupon.auto_apply_coupon_codes:
+        raise invalid("coupon.auto_apply_coupon_codes", "A donation takes no coupon.")
+
+
+def unavailable_reason(link: Link, now: datetime) -> str | None:
+    """Why nobody can buy now; a link that has nothing to sell yet counts as inactive."""
+    if (reason := link.unavailable_reason(now)) is not None:
+        return reason
+    return None if _sells(link.template) else "PAYMENT_LINK_INACTIVE"
+
+
+def _sells(template: Template) -> bool:
+    if template.plan_id is not None:
+        return False  # plans are not sold yet
+    match template.mode:
+        case "standard" | "event":
+            return bool(template.line_items)
+        case "donation":
+            return True
+        case _:
+            assert_never(template.mode)
+
+
+def shown(link: Link, now: datetime) -> ShownLink:
+    """What a buyer may see, also of a link that cannot be resolved now."""
+    fields = {name: getattr(link.template, name) for name in _BUYER_NAMES}
+    buyer_link = BuyerLink.model_construct(
+        payment_link_id=link.payment_link_id,
+        status=link.status,
+        version=link.version,
+        url=link.url,
+        custom_fields=sorted(link.template.custom_fields, key=lambda field: field.sort_order),
+        **fields,
+    )
+    return ShownLink.model_construct(
+        payment_link=buyer_link,
+        resolved_line_items=resolved_lines(link),
+        is_sold_out=link.exhausted_by is not None,
+        remaining_quantity=link.remaining_quantity,
+        unavailable_reason=unavailable_reason(link, now),
+        merchant_id=link.merchant_id,
+        mode_environment=link.mode_environment,
+        slug=link.slug,
+    )
+
+
+def resolved_lines(link: Link) -> list[ResolvedLine]:
+    """The lines as a buyer sees them: priced, with what may be chosen."""
+    template = link.template
+    match template.mode:
+        case "standard" | "event":
+            return [_resolved(line, link) for line in template.line_items]
+        case "donation":
+            gift = _gift_line(template)
+            return [] if gift is None else [gift]
+        case _:
+            assert_never(template.mode)
+
+
+def _resolved(line: LinkLineItem, link: Link) -> ResolvedLine:
+    assert line.key and line.name and line.quantity and line.amount_money, "a checked line"
+    is_adjustable = bool(line.allow_quantity_adjustment)
+    least, most = line.min_quantity or 1, line.max_quantity or QUANTITY_MAX
+    return ResolvedLine.model_construct(
+        key=line.key,
+        name=line.name,
+        description=line.description,
+        image_url=line.image_url,
+        unit_price_money=line.amount_money,
+        quantity=line.quantity,
+        allow_quantity_adjustment=is_adjustable,
+        min_quantity=least if is_adjustable else line.quantity,
+        max_quantity=most if is_adjustable else line.quantity,
+        allow_amount_adjustment=bool(line.allow_amount_adjustment),
+        min_amount_money=line.min_amount_money,
+        max_amount_money=line.max_amount_money,
+        suggested_amounts=line.suggested_amounts,
+        is_sold_out=link.exhausted_by is not None,
+        quantity_available=link.remaining_quantity if link.max_quantity is not None else None,
+    )
+
+
+def _gift_line(template: Template) -> ResolvedLine | None:
+    """A donation as one line of a free amount; None while no sum names a currency."""
+    currency = currency_of(template)
+    if currency is None:
+        return None
+    least = template.donation_min_amount_money or money(1, currency)
+    return ResolvedLine.model_construct(
+        key=GIFT_KEY,
+        name=template.name,
+        unit_price_money=next(iter(template.donation_suggested_amounts), least),
+        allow_amount_adjustment=True,
+        min_amount_money=least,
+        max_amount_money=template.donation_max_amount_money,
+        suggested_amounts=template.donation_suggested_amounts,
+    )
+
+
+def resolve(link: Link, msg: ResolveLink, *, ulid: str, now: datetime) -> LinkResolved:
+    """The choices of one buyer become one offer: a fresh session and a fresh order of one ULID."""
+    if msg.context_version < link.version:
+        raise Refusal(
+            "conflict",
+            "PAYMENT_LINK_CHANGED_RETRY",
+            "The payment link has changed since this page was opened.",
+            next_actions=("Show the link again and let the buyer decide.",),
+        )
+    template, choices = link.template, msg.choices
+    if choices.coupon_code is not None:
+        raise invalid("coupon_code", "No such coupon.", "COUPON_NOT_FOUND")
+    return LinkResolved.model_construct(
+        checkout_session_id=f"cs_{ulid}",
+        order_id=f"ord_{ulid}",
+        payment_link_id=link.payment_link_id,
+        merchant_id=link.merchant_id,
+        mode_environment=link.mode_environment,
+        offer=offer(link, choices),
+        configs=HostedConfigs.model_construct(**_configs(template)),
+        custom_fields=template.custom_fields,
+        custom_field_values=answered(template.custom_fields, choices.custom_field_values),
+        customer=choices.customer,
+        client_reference_id=msg.client_reference_id,
+        utm=msg.utm,
+        locale=msg.locale,
+        resolved_at=now,
+    )
+
+
+def resolution_of(fact: LinkResolved) -> Resolution:
+    """The answer to the buyer: the ids that session and order will bear."""
+    return Resolution.model_construct(
+        checkout_session_id=fact.checkout_session_id,
+        order_id=fact.order_id,
+        payment_link_id=fact.payment_link_id,
+        merchant_id=fact.merchant_id,
+        mode_environment=fact.mode_environment,
+    )
+
+
+def _configs(template: Template) -> dict[str, object]:
+    return {name: getattr(template, name) for name in _CONFIG_NAMES}
+
+
+def refuse_if_unavailable(link: Link, now: datetime) -> None:
+    """A link's state comes before everything a buyer may have got wrong."""
+    if (code := unavailable_reason(link, now)) is not None:
+        raise refuse_unavailable(code)
+
+
+def offer(link: Link, choices: Choices) -> Offer:
+    """What this buyer buys. Raises the refusal of the first choice that cannot be accepted."""
+    template = link.template
+    match template.mode:
+        case "standard" | "event":
+            lines = _bought(link, choices)
+        case "donation":
+            lines = [_given(template, choices)]
+        case _:
+            assert_never(template.mode)
+    if sum(line.unit_price_money.amount * line.quantity for line in lines) > AMOUNT_MAX:
+        raise invalid("quantity_overrides", "Together this costs too much.", "AMOUNT_OUT_OF_RANGE")
+    return Offer.model_construct(
+        name=template.name,
+        currency=lines[0].unit_price_money.currency,
+        lines=lines,
+        is_limited=link.is_limited,
+    )
+
+
+def _bought(link: Link, choices: Choices) -> list[OfferLine]:
+    _refuse_gift_choices(choices)
+    lines = resolved_lines(link)
+    _refuse_unknown(choices.quantity_overrides, lines, "quantity_overrides")
+    _refuse_unknown(choices.unit_price_overrides, lines, "unit_price_overrides")
+    items = {line.key: line.item_id for line in link.template.line_items}
+    bought = [
+        OfferLine.model_construct(
+            key=line.key,
+            name=line.name,
+            description=line.description,
+            image_url=line.image_url,
+            item_id=items[line.key],
+            quantity=_quantity(line, choices.quantity_overrides.get(line.key)),
+            unit_price_money=_price(line, choices.unit_price_overrides.get(line.key)),
+        )
+        for line in lines
+    ]
+    _refuse_too_many(link, sum(line.quantity for line in bought))
+    return bought
+
+
+def _refuse_gift_choices(choices: Choices) -> None:
+    for name in ("donation_amount_money", "donation_frequency"):
+        if getattr(choices, name) is not None:
+            raise invalid(name, "This payment link is not for donations.")
+
+
+def _refuse_unknown(chosen: Mapping[str, object], lines: Sequence[ResolvedLine], name: str) -> None:
+    known = {line.key for line in lines}
+    for key in chosen:
+        if key not in known:
+            raise invalid(f"{name}.{key}", f"There is no line '{key}' on this payment link.")
+
+
+def _quantity(line: ResolvedLine, chosen: int | None) -> int:
+    quantity = line.quantity if chosen is None else chosen
+    if line.min_quantity <= quantity <= line.max_quantity:
+        return quantity
+    if line.min_quantity == line.max_quantity:
+        message = f"The quantity is always {line.quantity}."
+    else:
+        message = f"Choose {line.min_quantity} to {line.max_quantity}."
+    raise invalid(f"quantity_overrides.{line.key}", message, "LINE_ITEM_INVALID_QUANTITY")
+
+
+def _price(line: ResolvedLine, chosen: Money | None) -> Money:
+    if chosen is None or chosen == line.unit_price_money:
+        return line.unit_price_money
+    param, expected = f"unit_price_overrides.{line.key}", line.unit_price_money.currency
+    if chosen.currency != expected:
+        raise currency_mismatch(param, expected)
+    if not line.allow_amount_adjustment:
+        raise invalid(param, "The price of this line is fixed.", "AMOUNT_OUT_OF_RANGE")
+    refuse_outside(chosen, line.min_amount_money, line.max_amount_money, param)
+    return chosen
+
+
+def _refuse_too_many(link: Link, quantity: int) -> None:
+    left = link.remaining_quantity
+    if link.max_quantity is not None and left is not None and quantity > left:
+        message = f"Only {left} left."
+        raise invalid("quantity_overrides", message, "LINE_ITEM_INVALID_QUANTITY")
+
+
+def _given(template: Template, choices: Choices) -> OfferLine:
+    for name in ("quantity_overrides", "unit_price_overrides"):
+        if getattr(choices, name):
+            raise invalid(name, "A donation has no lines.")
+    if choices.donation_frequency not in (None, "one_time"):
+        raise invalid("donation_frequency", "Only one-time donations are taken.")
+    chosen = choices.donation_amount_money
+    if chosen is None:
+        raise required("donation_amount_money")
+    expected = currency_of(template) or chosen.currency
+    if chosen.currency != expected:
+        raise currency_mismatch("donation_amount_money", expected)
+    least = template.donation_min_amount_money or money(1, expected)
+    most = template.donation_max_amount_money
+    refuse_outside(chosen, least, most, "donation_amount_money")
+    return OfferLine.model_construct(
+        key=GIFT_KEY, name=template.name, quantity=1, unit_price_money=chosen
+    )

@@ -1,0 +1,1 @@
+"""Orders: what was bought, what it costs, and whether it is paid."""

@@ -1,0 +1,1 @@
+"""The payment intents: from pressing pay to money that certainly moved or certainly did not."""
