@@ -70,6 +70,8 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "orders": ("orders_database_url", "orders_amqp_url", "sandbox_database_url"),
     "gateway": ("gateway_database_url", "gateway_amqp_url", "sandbox_database_url", "secret_key"),
     "topology": ("topology_amqp_url", "topology_management_url"),
+    "gateway_database": ("gateway_database_url",),
+    "letters": ("topology_amqp_url",),
     "databases": (
         "links_database_url",
         "sessions_database_url",
@@ -95,13 +97,26 @@ def load(parts: Iterable[str], environ: Mapping[str, str] | None = None) -> Sett
     return settings
 
 
+def with_local_defaults(settings: Settings) -> Settings:
+    """For `flint run`: readable logs of what matters, and the address that the port implies."""
+    changes: dict[str, object] = {}
+    given = settings.model_fields_set
+    if "public_url" not in given:
+        changes["public_url"] = f"http://localhost:{settings.port}"
+    if "log_format" not in given:
+        changes["log_format"] = "pretty"
+    if "log_level" not in given:
+        changes["log_level"] = "warning"
+    return settings.model_copy(update=changes)
+
+
 def _read(problems: list[str]) -> Settings | None:
     secrets = str(SECRETS_DIR) if SECRETS_DIR.is_dir() else None
     try:
         return Settings(_secrets_dir=secrets)
     except ValidationError as error:
-        for one in error.errors(include_url=False, include_input=False, include_context=False):
-            problems.append(f"{PREFIX}{str(one['loc'][0]).upper()}: {one['msg']}")
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        problems += [f"{PREFIX}{str(one['loc'][0]).upper()}: {one['msg']}" for one in errors]
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -89,23 +89,12 @@ class Turned(Exception):
 
 def failure_of(error: Exception) -> Failure:
     """The failure that any exception is to the client. What is not known stays without detail."""
-    match error:
-        case Turned():
-            return error.failure
-        case Refusal():
-            return _of_refusal(error)
-        case ValidationError():
-            return of_validation(error)
-        case web.HTTPException():
-            return _of_http(error)
-        case DeadlineExceeded():
-            return _unavailable("No answer in time: whether it happened is not known.", is_sure=False)
-        case Unavailable():
-            return _unavailable("A part of the system cannot be reached right now.", is_sure=True)
-        case _ if is_outage(error):
-            return _unavailable("A part of the system cannot be reached right now.", is_sure=True)
-        case _:
-            return Failure(500, "INTERNAL_ERROR", "Something went wrong on our side.")
+    if isinstance(error, Turned):
+        return error.failure
+    for kind, explain in _EXPLAINED:
+        if isinstance(error, kind):
+            return explain(error)
+    return _silence(error) if is_outage(error) else _bug(error)
 
 
 def _of_refusal(refusal: Refusal) -> Failure:
@@ -127,17 +116,32 @@ def _of_refusal(refusal: Refusal) -> Failure:
     )
 
 
-def _unavailable(message: str, *, is_sure: bool) -> Failure:
-    again = "Send the same request again, with the same Idempotency-Key."
-    check = "Without an Idempotency-Key, read the resource before you send it again."
+_AGAIN: Final = "Send the same request again, with the same Idempotency-Key."
+_READ: Final = "Without an Idempotency-Key, read the resource before you send it again."
+
+
+def _silence(_: Exception) -> Failure:
+    message = "A part of the system cannot be reached right now."
+    return _unavailable(message, _AGAIN)
+
+
+def _unknown(_: Exception) -> Failure:
+    return _unavailable("No answer in time: whether it happened is not known.", _AGAIN, _READ)
+
+
+def _unavailable(message: str, *next_actions: str) -> Failure:
     return Failure(
         503,
         "SERVICE_UNAVAILABLE",
         message,
-        next_actions=(again,) if is_sure else (again, check),
+        next_actions=next_actions,
         retryable=True,
         retry_after_seconds=RETRY_SECONDS,
     )
+
+
+def _bug(_: Exception) -> Failure:
+    return Failure(500, "INTERNAL_ERROR", "Something went wrong on our side.")
 
 
 # What aiohttp itself raises: routing, and a body over the limit.
@@ -178,7 +182,7 @@ def _of_http(error: web.HTTPException) -> Failure:
         case _ if error.status < 500:
             return Failure(400, "INVALID_VALUE", "The request cannot be understood.")
         case _:
-            return Failure(500, "INTERNAL_ERROR", "Something went wrong on our side.")
+            return _bug(error)
 
 
 # What pydantic says, in our words. The input is never echoed: it may be a card number.
@@ -259,3 +263,12 @@ def _complaint(kind: str, ctx: Mapping[str, Any], given: object) -> str:
         if words and not is_echo:
             return f"is not acceptable: {words}"
     return "does not have an acceptable value."
+
+
+_EXPLAINED: Final[tuple[tuple[type[Exception], Callable[[Any], Failure]], ...]] = (
+    (Refusal, _of_refusal),
+    (ValidationError, of_validation),
+    (web.HTTPException, _of_http),
+    (DeadlineExceeded, _unknown),
+    (Unavailable, _silence),
+)

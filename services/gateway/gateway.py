@@ -16,7 +16,7 @@ from shared.bus.caller import Caller
 from shared.db.pool import Pool
 
 if TYPE_CHECKING:
-    from shared.payments.port import Providers
+    from shared.payments.registry import Providers
 
 KEY_REQUESTS_PER_SECOND: Final = 200
 BUYER_REQUESTS_PER_SECOND: Final = 20

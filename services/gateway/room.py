@@ -27,10 +27,9 @@ WAITED_FOR: Final = (
 
 def room(hub: Hub) -> Room:
     """The room of this process: its handlers ring this process's hub."""
-    wake = _waking(hub)
     return Room(
         name="gateway",
-        handlers={kind: wake for kind in PUBLIC_EVENTS},
+        handlers=dict.fromkeys(PUBLIC_EVENTS, _waking(hub)),
         migrations=(BUS_MIGRATIONS, MIGRATIONS),
     )
 

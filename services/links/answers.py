@@ -13,7 +13,7 @@ import orjson
 
 from shared.contracts.link_requests import CustomField
 from shared.contracts.links import Choices
-from shared.errors import Refusal, invalid
+from shared.errors import invalid
 
 TEXT_MAX: Final = 255
 TEXTAREA_MAX: Final = 1_000
@@ -30,35 +30,28 @@ def answered(fields: Sequence[CustomField], values: Mapping[str, str]) -> dict[s
 
 
 def _answer(field: CustomField, value: str) -> str:
+    is_blank = not value.strip() or (field.type == "checkbox" and value == "false")
+    if field.is_required and is_blank:
+        param = f"custom_field_values.{field.key}"
+        raise invalid(param, f"'{field.label}' is required.", "CUSTOM_FIELD_REQUIRED")
     if not value.strip():
-        if field.is_required:
-            raise _missing(field)
         return ""
-    match field.type:
-        case "text" | "textarea":
-            most = field.max_length or (TEXT_MAX if field.type == "text" else TEXTAREA_MAX)
-            if len(value) > most:
-                raise _wrong(field, f"At most {most} characters.")
-        case "dropdown":
-            if value not in field.options:
-                raise _wrong(field, "Choose one of the options.")
-        case "checkbox":
-            if value not in {"true", "false"}:
-                raise _wrong(field, "A checkbox is 'true' or 'false'.")
-            if field.is_required and value == "false":
-                raise _missing(field)
-        case _:
-            assert_never(field.type)
+    if (wrong := _what_is_wrong(field, value)) is not None:
+        raise invalid(f"custom_field_values.{field.key}", wrong, "CUSTOM_FIELD_INVALID")
     return value
 
 
-def _missing(field: CustomField) -> Refusal:
-    param = f"custom_field_values.{field.key}"
-    return invalid(param, f"'{field.label}' is required.", "CUSTOM_FIELD_REQUIRED")
-
-
-def _wrong(field: CustomField, message: str) -> Refusal:
-    return invalid(f"custom_field_values.{field.key}", message, "CUSTOM_FIELD_INVALID")
+def _what_is_wrong(field: CustomField, value: str) -> str | None:
+    match field.type:
+        case "text" | "textarea":
+            most = field.max_length or (TEXT_MAX if field.type == "text" else TEXTAREA_MAX)
+            return f"At most {most} characters." if len(value) > most else None
+        case "dropdown":
+            return None if value in field.options else "Choose one of the options."
+        case "checkbox":
+            return None if value in {"true", "false"} else "A checkbox is 'true' or 'false'."
+        case _:
+            assert_never(field.type)
 
 
 def fingerprint(payment_link_id: str, choices: Choices) -> bytes:

@@ -30,11 +30,13 @@ from shared.errors import Refusal, invalid, not_found
 Facts = list[LinkFact]
 
 RESERVED_SLUGS: Final = frozenset(
-    "about account admin api app assets auth billing cart checkout checkouts dashboard demo docs "
-    "embed events favicon flint health help home index legal link links live login logout mail "
-    "merchant merchants new null order orders pay payment payments privacy public qr ready root "
-    "security session sessions settings sign-in signin signup static stats status subscriptions "
-    "support terms test undefined webhooks well-known www".split()
+    """
+    about account admin api app assets auth billing cart checkout checkouts dashboard demo docs
+    embed events favicon flint health help home index legal link links live login logout mail
+    merchant merchants new null order orders pay payment payments privacy public qr ready root
+    security session sessions settings sign-in signin signup static stats status subscriptions
+    support terms test undefined webhooks well-known www
+    """.split()  # noqa: SIM905  (a word a line would be two screens)
 )
 SLUG_BASE_MAX: Final = 40
 
@@ -115,14 +117,12 @@ class Link:
         return self.exhausted_by
 
     def no_place_for(self, quantity: int) -> str:
-        """The code for an attempt that found no place for so many pieces."""
-        most = self.template.max_completions
-        if most is not None and self.completed_count + self.claimed_count >= most:
-            return "PAYMENT_LINK_MAX_COMPLETIONS_REACHED"
-        seats = self.max_quantity
-        taken = self.total_quantity_sold + self.claimed_quantity
-        assert seats is not None and taken + quantity > seats, "only a full link has no place"
-        return "EVENT_SOLD_OUT"
+        """The code for an attempt that found no place for so many pieces a moment ago."""
+        seats, taken = self.max_quantity, self.total_quantity_sold + self.claimed_quantity
+        has_no_seats = seats is not None and taken + quantity > seats
+        if has_no_seats or self.template.max_completions is None:
+            return "EVENT_SOLD_OUT"
+        return "PAYMENT_LINK_MAX_COMPLETIONS_REACHED"
 
     def shown(self) -> PaymentLink:
         """The link as the API shows it."""

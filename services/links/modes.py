@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from zoneinfo import available_timezones
 
 from services.links.answers import answered
@@ -19,6 +19,7 @@ from services.links.template import (
     check_bounds,
     currency_mismatch,
     currency_of,
+    known,
     refuse_outside,
 )
 from shared.contracts.configs import HostedConfigs
@@ -42,12 +43,11 @@ GIFT_KEY: Final = "donation"
 ZONES: Final = frozenset(available_timezones())  # read once: the table comes with the installation
 _CONFIG_NAMES: Final = tuple(HostedConfigs.model_fields)
 _BUYER_NAMES: Final = tuple(
-    "name description image_url inactive_message mode theme legal custom_text event_config".split()
+    name
+    for name in BuyerLink.model_fields
+    if name in Template.model_fields.keys() - {"custom_fields"}
 )
-_GIFT_NAMES: Final = tuple(
-    "donation_suggested_amounts donation_min_amount_money donation_max_amount_money "
-    "donation_frequencies donation_cover_fees".split()
-)
+_GIFT_NAMES: Final = tuple(name for name in Template.model_fields if name.startswith("donation_"))
 
 
 def checked(template: Template) -> Template:
@@ -152,19 +152,18 @@ def resolved_lines(link: Link) -> list[ResolvedLine]:
 
 
 def _resolved(line: LinkLineItem, link: Link) -> ResolvedLine:
-    assert line.key and line.name and line.quantity and line.amount_money, "a checked line"
-    is_adjustable = bool(line.allow_quantity_adjustment)
+    quantity, is_adjustable = line.quantity or 1, bool(line.allow_quantity_adjustment)
     least, most = line.min_quantity or 1, line.max_quantity or QUANTITY_MAX
     return ResolvedLine.model_construct(
-        key=line.key,
-        name=line.name,
+        key=known(line.key),
+        name=known(line.name),
         description=line.description,
         image_url=line.image_url,
-        unit_price_money=line.amount_money,
-        quantity=line.quantity,
+        unit_price_money=known(line.amount_money),
+        quantity=quantity,
         allow_quantity_adjustment=is_adjustable,
-        min_quantity=least if is_adjustable else line.quantity,
-        max_quantity=most if is_adjustable else line.quantity,
+        min_quantity=least if is_adjustable else quantity,
+        max_quantity=most if is_adjustable else quantity,
         allow_amount_adjustment=bool(line.allow_amount_adjustment),
         min_amount_money=line.min_amount_money,
         max_amount_money=line.max_amount_money,
@@ -232,7 +231,7 @@ def resolution_of(fact: LinkResolved) -> Resolution:
     )
 
 
-def _configs(template: Template) -> dict[str, object]:
+def _configs(template: Template) -> dict[str, Any]:
     return {name: getattr(template, name) for name in _CONFIG_NAMES}
 
 

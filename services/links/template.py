@@ -7,7 +7,7 @@ the request, the row and the answer. What only one mode forbids stands in `modes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from shared.contracts.link_requests import (
     CustomField,
@@ -19,11 +19,18 @@ from shared.contracts.types import Strict, merge
 from shared.errors import Refusal, invalid, not_found, required
 from shared.money import AMOUNT_MAX, Money
 
+T = TypeVar("T")
 Template: TypeAlias = PaymentLinkCreateParams
 
 FIELDS: Final = tuple(name for name in Template.model_fields if name != "slug")
 METADATA_MAX: Final = 50
 _NOT_CONTENT: Final = frozenset({"expected_version", "clear_max_completions", "metadata"})
+
+
+def known(value: T | None) -> T:
+    """A value that `made` and `check` have seen to: optional in a request, never in a template."""
+    assert value is not None, "a checked template has it"
+    return value
 
 
 def made(params: PaymentLinkCreateParams) -> Template:

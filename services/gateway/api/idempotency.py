@@ -28,7 +28,6 @@ class Once:
 
     message_id: str
     body_hash: str
-    is_keyed: bool = True  # the id comes from a client's key, so its refusals are kept too
 
     def attempt_id(self) -> str:
         """The payment attempt of this write: the same key is the same attempt, for ever."""
@@ -45,19 +44,10 @@ def key_of(given: str | None) -> str | None:
 
 def once(key: str, *scope: str, body: Any) -> Once:
     """The identity of a write under `key`; `scope` is merchant, mode, method and path."""
-    return Once(_id_of(*scope, key), hash_of(body))
-
-
-def same_again(*scope: str, body: Any) -> Once:
-    """A write that is the same one whenever scope and body are, without any client's key."""
-    return Once(_id_of(*scope, hash_of(body)), "", is_keyed=False)
+    return Once(str(uuid5(_NAMESPACE, json.dumps([*scope, key]))), hash_of(body))
 
 
 def hash_of(body: Any) -> str:
     """SHA-256 of the JSON value: neither spaces nor the order of keys make another request."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _id_of(*parts: str) -> str:
-    return str(uuid5(_NAMESPACE, json.dumps(parts)))

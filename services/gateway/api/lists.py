@@ -66,9 +66,9 @@ class QueryParams(BaseModel):
     """A query string; an unknown parameter is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    read_mask: Annotated[
-        str | None, Field(description="Tolerated; answers are always whole.")
-    ] = None
+    read_mask: Annotated[str | None, Field(description="Tolerated; answers are always whole.")] = (
+        None
+    )
 
 
 class ListParams(QueryParams):
@@ -121,9 +121,7 @@ def token_of(
     return str(URLSafeSerializer(secret_key, salt=_SALT).dumps(body))
 
 
-def cursor_of(
-    params: ListParams, *, secret_key: str, context: Context, path: str
-) -> Cursor | None:
+def cursor_of(params: ListParams, *, secret_key: str, context: Context, path: str) -> Cursor | None:
     """Where the asked-for page begins; refuses a token that is not of this very list."""
     if params.page_token is None:
         return None

@@ -62,26 +62,25 @@ class ApiCall:
     gateway: Gateway
     context: Context
     path: str
-    ids: Mapping[str, str]
+    ids: dict[str, str]
     query: Any
     body: Any
     once: Once | None = None
     is_replayed: bool = False
 
-    async def ask(self, command: Command[R], once: Once | None = None) -> R:
-        """Ask a service. A write goes under the client's key, or the `once` given here."""
+    async def ask(self, command: Command[R]) -> R:
+        """Ask a service. A write happens once under the client's key, if there is one."""
         caller = self.gateway.caller
-        identity = self.once or once
-        if identity is None or isinstance(command, Query):
+        if self.once is None or isinstance(command, Query):
             return (await caller.call(command, context=self.context)).value
         answer = await caller.call(
             command,
             context=self.context,
-            message_id=identity.message_id,
-            body_hash=identity.body_hash,
-            is_keyed=identity.is_keyed,
+            message_id=self.once.message_id,
+            body_hash=self.once.body_hash,
+            is_keyed=True,
         )
-        self.is_replayed |= answer.is_replayed and identity.is_keyed
+        self.is_replayed |= answer.is_replayed
         return answer.value
 
     def page(self) -> dict[str, Any]:
@@ -141,6 +140,7 @@ class Operation:
     @cached_property
     def body_adapter(self) -> TypeAdapter[Any]:
         """The codec of its body."""
+        assert self.body is not None, f"{self.id} takes no body"
         return TypeAdapter(self.body)
 
     @cached_property

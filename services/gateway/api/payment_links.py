@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from services.gateway import resolution
-from services.gateway.api import examples, idempotency
+from services.gateway.api import examples
 from services.gateway.api.lists import ListParams, QueryBool
 from services.gateway.api.operation import ApiCall, NoParams, Operation
+from services.gateway.gateway import Gateway
 from services.gateway.resolution import ResolutionContext
+from shared.contracts.base import Context
 from shared.contracts.link_requests import (
     LinkMode,
     LinkStatus,
@@ -137,21 +139,212 @@ async def show_public(call: ApiCall) -> PublicPaymentLink:
 async def resolve(call: ApiCall) -> ResolvedLink:
     params: ResolveParams = call.body
     context = await _context(call, params.resolution_context)
-    chosen = params.model_dump(mode="json", exclude_unset=True, exclude={"resolution_context"})
-    # Without a client's key, the same page and the same choices are the same write.
-    again = idempotency.same_again(call.path, context.nonce, body=chosen)
-    made = await call.ask(
-        ResolveLink(
-            **call.ids,
-            context_id=context.nonce,
-            context_version=context.version,
-            choices=Choices(**dict(params).items() and _choices(params)),
-        ),
-        again,
+    command = ResolveLink(
+        **call.ids,
+        context_id=context.nonce,
+        context_version=context.version,
+        choices=Choices(**{name: getattr(params, name) for name in Choices.model_fields}),
     )
-    session = await opened_session(call, made.checkout_session_id)
+    made = await call.ask(command)
+    session = await opened_session(call.gateway, made.checkout_session_id, call.context)
     return ResolvedLink(checkout_session=session, checkout_url=session.url)
 
 
-def _choices(params: ResolveParams) -> dict[str, Any]:
-    return {name: getattr(params, name) for name in Choices.model_fields}
+async def _context(call: ApiCall, token: str | None) -> ResolutionContext:
+    """The context, if it is good; else the link's own 'no' comes before the context's."""
+    link_id = call.ids["payment_link_id"]
+    try:
+        if not token:
+            raise resolution.required()
+        return resolution.read(call.gateway.secret_key, token, link_id, call.gateway.clock())
+    except Refusal:
+        shown = await call.ask(ShowLink(**call.ids))
+        if shown.unavailable_reason is None:
+            raise
+        raise _unavailable(shown, shown.unavailable_reason) from None
+
+
+def _unavailable(shown: ShownLink, code: str) -> Refusal:
+    words = shown.payment_link.inactive_message or "This payment link cannot be used right now."
+    return Refusal("conflict", code, words)
+
+
+async def opened_session(
+    gateway: Gateway, checkout_session_id: str, context: Context
+) -> CheckoutSession:
+    """The session that a resolve said will be there: sessions opens it by itself, very soon.
+
+    Raises Unavailable after `SESSION_SECONDS`; it will still be opened, and the same resolve
+    again answers with it.
+    """
+
+    async def look() -> CheckoutSession | None:
+        query = ShowSession(checkout_session_id=checkout_session_id)
+        try:
+            return (await gateway.caller.call(query, context=context)).value.checkout_session
+        except Refusal as refusal:
+            if refusal.kind != "not_found":
+                raise
+            return None
+
+    session = await gateway.hub.until(checkout_session_id, look, seconds=SESSION_SECONDS)
+    if session is None:
+        raise Unavailable("the session is not open yet")
+    return session
+
+
+_UNAVAILABLE: Final = (
+    "PAYMENT_LINK_INACTIVE",
+    "PAYMENT_LINK_MAX_COMPLETIONS_REACHED",
+    "EVENT_SOLD_OUT",
+    "EVENT_ENDED",
+)
+_WRONG_TEMPLATE: Final = ("CURRENCY_MISMATCH", "LINK_CUSTOMER_NOT_ALLOWED")
+_VERSION: Final = ("PAYMENT_LINK_CHANGED_RETRY",)
+_BASE: Final = "/v1/payment-links"
+_ONE: Final = f"{_BASE}/{{payment_link_id}}"
+
+OPERATIONS: Final = (
+    Operation(
+        "POST",
+        _BASE,
+        "createPaymentLink",
+        "Create a payment link",
+        create,
+        PaymentLink,
+        scope=WRITE,
+        status=201,
+        body=PaymentLinkCreateParams,
+        codes=_WRONG_TEMPLATE,
+        example=examples.LINK_PARAMS,
+        reply_example=examples.LINK,
+        description="Only `name` is required. One currency per link; a line needs only its price.",
+    ),
+    Operation(
+        "GET",
+        _BASE,
+        "listPaymentLinks",
+        "List payment links",
+        list_all,
+        PaymentLink,
+        scope=READ,
+        query=PaymentLinkListParams,
+        reply_example=examples.LINK,
+    ),
+    Operation(
+        "GET",
+        _ONE,
+        "getPaymentLink",
+        "Retrieve a payment link",
+        get,
+        PaymentLink,
+        scope=READ,
+        reply_example=examples.LINK,
+    ),
+    Operation(
+        "PATCH",
+        _ONE,
+        "updatePaymentLink",
+        "Update a payment link",
+        update,
+        PaymentLink,
+        scope=WRITE,
+        body=PaymentLinkUpdateParams,
+        codes=(*_WRONG_TEMPLATE, *_VERSION),
+        example={"max_completions": 200, "theme": {"primary_color": "#0b5fff"}},
+        reply_example=examples.LINK,
+        description="Config objects merge field by field, `null` clears, what is absent stays. "
+        "Metadata merges too. Sessions that are already made keep what they froze.",
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/activate",
+        "activatePaymentLink",
+        "Activate a payment link",
+        activate,
+        PaymentLink,
+        scope=WRITE,
+        body=NoParams,
+        is_body_optional=True,
+        reply_example=examples.LINK,
+        description="Repeats safely.",
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/deactivate",
+        "deactivatePaymentLink",
+        "Deactivate a payment link",
+        deactivate,
+        PaymentLink,
+        scope=WRITE,
+        body=DeactivateParams,
+        is_body_optional=True,
+        reply_example=examples.INACTIVE_LINK,
+        description="Repeats safely. No new sessions are made from it; open ones may be paid "
+        "unless `close_open_sessions` is set. One with a payment in flight is never closed.",
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/line-items/replace",
+        "replacePaymentLinkLineItems",
+        "Replace the line items",
+        replace_line_items,
+        PaymentLink,
+        scope=WRITE,
+        body=ReplaceLineItemsParams,
+        is_body_optional=True,
+        codes=(*_WRONG_TEMPLATE, *_VERSION),
+        example={"line_items": [examples.LINE]},
+        reply_example=examples.LINK,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/custom-fields/replace",
+        "replacePaymentLinkCustomFields",
+        "Replace the custom fields",
+        replace_custom_fields,
+        PaymentLink,
+        scope=WRITE,
+        body=ReplaceCustomFieldsParams,
+        is_body_optional=True,
+        codes=_VERSION,
+        example={"custom_fields": [examples.CUSTOM_FIELD]},
+        reply_example=examples.LINK,
+    ),
+    Operation(
+        "GET",
+        f"{_ONE}/public",
+        "showPublicPaymentLink",
+        "What a buyer may see",
+        show_public,
+        PublicPaymentLink,
+        reply_example=examples.PUBLIC_LINK,
+        description="No key. 200 also for a link that cannot be resolved now: "
+        "`unavailable_reason` says why. Writes nothing. The context lives two hours.",
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/resolve",
+        "resolvePaymentLink",
+        "Open a session from a payment link",
+        resolve,
+        ResolvedLink,
+        status=201,
+        body=ResolveParams,
+        codes=(
+            *_UNAVAILABLE,
+            "PAYMENT_LINK_RESOLUTION_CONTEXT_REQUIRED",
+            "PAYMENT_LINK_RESOLUTION_CONTEXT_INVALID",
+            *_VERSION,
+            "CUSTOM_FIELD_REQUIRED",
+            "CUSTOM_FIELD_INVALID",
+            "LINE_ITEM_INVALID_QUANTITY",
+            "AMOUNT_OUT_OF_RANGE",
+        ),
+        example={"resolution_context": examples.CONTEXT, "quantity_overrides": {"tea": 2}},
+        reply_example=examples.RESOLVED_LINK,
+        description="No key. Makes one fresh session and one fresh order. The same context with "
+        "the same choices again is the same session. The link's own state is looked at before "
+        "the context.",
+    ),
+)

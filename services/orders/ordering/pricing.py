@@ -1,7 +1,7 @@
 """The money rules: discounts, then tax, then tips, all in whole minor units.
 
 Pure arithmetic. A percentage is rounded half up once and then split over the lines by largest
-remainder, so subtotal − discount + tax + tip = total, and the lines add up to the order, exactly.
+remainder, so subtotal - discount + tax + tip = total, and the lines add up to the order, exactly.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Off:
-    """A discount: a fixed sum, or millionths of what its lines still cost. No lines: all of them."""
+    """A discount: a fixed sum, or millionths of what its lines still cost. `None`: all lines."""
 
     amount: int = 0
     millionths: int | None = None
@@ -52,7 +52,7 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """net = gross − discount + tax; `included_tax` is the part of net that was in the price."""
+    """net = gross - discount + tax; `included_tax` is the part of net that was in the price."""
 
     gross: int
     discount: int

@@ -71,6 +71,7 @@ def test_ids_are_unique_and_every_label_and_description_leads_somewhere(
     html = page(sample.template, sample.view, sample.locale)
     ids = re.findall(r'\sid="([^"]+)"', html)
     pointed = re.findall(r'\s(?:for|aria-labelledby|form)="([^"]+)"', html)
+    pointed += re.findall(r'href="#([^"]+)"', html)
     for described in re.findall(r'aria-describedby="([^"]+)"', html):
         pointed += described.split()
 

@@ -1,0 +1,196 @@
+"""The `flint` command. Heavy modules are imported inside commands: `--help` has to be quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal, NoReturn
+
+from cyclopts import App, Parameter
+
+Service = Literal["links", "sessions", "orders", "gateway", "all"]
+
+app = App(
+    name="flint",
+    help="Flint: payment links and hosted checkout, on your own machines.",
+    version="0.1.0",
+)
+topology = App(name="topology", help="What RabbitMQ has to hold: exchanges, queues, policies.")
+merchant = App(name="merchant", help="Merchants and their keys.")
+dead = App(name="dead", help="Messages nobody could handle: look at them, send them again.")
+for group in (topology, merchant, dead):
+    app.command(group)
+
+
+@app.command
+def run() -> None:
+    """Start the whole shop here: no broker, no configuration, data in .flint/.
+
+    FLINT_PORT (8080) and FLINT_DATA (.flint) override. Ctrl-C stops it and keeps everything.
+    """
+    from services import local
+
+    settings = _settings(local_defaults=True)
+    _run(local.run(settings))
+
+
+@app.command
+def serve(*services: Service) -> None:
+    """Run services of this installation over RabbitMQ; `all` runs the four together.
+
+    Configured by FLINT_… variables, see .env.example. SIGTERM drains and stops.
+
+    Parameters
+    ----------
+    services
+        links, sessions, orders, gateway or all.
+    """
+    from services.rooms import ROLES
+    from services.serving import serve as serve_them
+
+    if not services:
+        _fail("name what to serve: links, sessions, orders, gateway or all")
+    roles = list(ROLES) if "all" in services else list(dict.fromkeys(services))
+    _run(serve_them(roles, _settings(*roles)))
+
+
+@app.command
+def migrate() -> None:
+    """Bring every database up to this version. Safe to repeat, and from several places at once."""
+    from services.operating import migrate_all
+
+    _run(migrate_all(_settings("databases")))
+
+
+@app.command
+def audit() -> None:
+    """Check the invariants over all databases and the provider's ledger.
+
+    Prints what it counted. Exits with 1 and the ids on a breach.
+    """
+    from services.auditing import audit_all
+
+    if not _run(audit_all(_settings("databases"))):
+        sys.exit(1)
+
+
+@topology.command(name="apply")
+def topology_apply() -> None:
+    """Declare exchanges, queues, bindings and policies. Safe to repeat; nothing is removed."""
+    from services.operating import apply_topology
+
+    _run(apply_topology(_settings("topology")))
+
+
+@topology.command(name="show")
+def topology_show() -> None:
+    """Print the topology that is derived from the services' handlers."""
+    from services.operating import show_topology
+
+    show_topology()
+
+
+@merchant.command(name="create")
+def merchant_create(name: str, *, mode: Literal["test", "live"] = "test") -> None:
+    """Create a merchant and a first API key, which is shown only now.
+
+    Parameters
+    ----------
+    name
+        What buyers see on the page.
+    mode
+        The key's mode; the sandbox answers every test key.
+    """
+    from services.operating import create_merchant_with_key
+
+    _run(create_merchant_with_key(_settings("gateway_database"), name, mode))
+
+
+@dead.command(name="list")
+def dead_list() -> None:
+    """List dead letters of every queue with their reasons."""
+    from services.letters import list_letters
+
+    _run(list_letters(_settings("letters")))
+
+
+@dead.command(name="show")
+def dead_show(message_id: str) -> None:
+    """Show one dead letter whole.
+
+    Parameters
+    ----------
+    message_id
+        Its id, as `flint dead list` prints it.
+    """
+    from services.letters import show_letter
+
+    _run(show_letter(_settings("letters"), message_id))
+
+
+@dead.command(name="replay")
+def dead_replay(
+    message_id: Annotated[str | None, Parameter(help="One letter; none: all of them.")] = None,
+) -> None:
+    """Send dead letters back to their queues. Whatever was handled before is not done twice."""
+    from services.letters import replay_letters
+
+    _run(replay_letters(_settings("letters"), message_id))
+
+
+def _settings(*parts: str, local_defaults: bool = False) -> Any:
+    from shared import logs
+    from shared.config import ConfigurationError, load, with_local_defaults
+
+    try:
+        settings = load(parts)
+    except ConfigurationError as error:
+        _fail(str(error))
+    if local_defaults:
+        settings = with_local_defaults(settings)
+    logs.configure(level=settings.log_level, is_json=settings.log_format == "json")
+    return settings
+
+
+def _run(coroutine: Any) -> Any:
+    """Run it on the fast loop; what a person can mend is one line, not a traceback."""
+    import asyncio
+
+    from services.web import PortTaken
+    from shared.config import ConfigurationError
+    from shared.db.embedded import EmbeddedPostgresError
+    from shared.db.migrate import MigrationError
+    from shared.errors import Refusal, Unavailable
+
+    expected = (
+        PortTaken, ConfigurationError, EmbeddedPostgresError, MigrationError, Refusal, Unavailable,
+    )  # fmt: skip
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(coroutine)
+    except expected as error:
+        _fail(str(error))
+    except BaseExceptionGroup as group:
+        known, rest = group.split(expected)
+        if known is None or rest is not None:
+            raise
+        _fail("; ".join(str(error) for error in known.exceptions))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return None
+    return uvloop.new_event_loop
+
+
+def _fail(line: str) -> NoReturn:
+    sys.stderr.write(f"flint: {line}\n")
+    sys.exit(2)
+
+
+def main() -> None:
+    """The console entry point."""
+    app()

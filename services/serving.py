@@ -1,0 +1,122 @@
+"""`flint serve`: one or several services in this process, over RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from services.gateway.gateway import Gateway
+from services.gateway.hub import Hub
+from services.gateway.rates import RateLimit
+from services.rooms import migration_folders, room_of
+from services.running import patient_pool, stop_on_signals
+from services.web import serving
+from shared.bus.rabbitmq import RabbitTransport
+from shared.bus.service import Service
+from shared.config import Settings
+from shared.db.pool import Pool
+from shared.payments.registry import Providers, ProviderSettings, open_providers
+
+log = structlog.get_logger("flint.process")
+UNREADY_SECONDS: Final = 2.0  # between "not ready" and closing the door: proxies look elsewhere
+
+
+@dataclass
+class Part:
+    """One service of this process with what it stands on."""
+
+    service: Service
+    transport: RabbitTransport
+    pool: Pool
+
+
+async def serve(roles: Sequence[str], settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then drain. An ended loop ends the process, loudly."""
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        providers = await _providers(stack, roles, settings)
+        hub = Hub()
+        parts = {role: await _part(stack, role, settings, providers, hub) for role in roles}
+        await _run(parts, settings, providers, hub, stop)
+
+
+async def _providers(
+    stack: AsyncExitStack, roles: Sequence[str], settings: Settings
+) -> Providers | None:
+    if not {"orders", "gateway"} & set(roles):
+        return None
+    dsn = settings.secret("sandbox_database_url")
+    folders = migration_folders()["sandbox"]
+    pool = await patient_pool(dsn, name="sandbox", size=2, folders=folders)
+    await pool.close()  # it only had to be there: the adapter opens its own
+    opened = open_providers(ProviderSettings(public_url=settings.public_url, sandbox_dsn=dsn))
+    return await stack.enter_async_context(opened)
+
+
+async def _part(
+    stack: AsyncExitStack, role: str, settings: Settings, providers: Providers | None, hub: Hub
+) -> Part:
+    room = room_of(role, providers=providers, hub=hub)
+    pool = await patient_pool(
+        settings.secret(f"{role}_database_url"),
+        name=role,
+        size=settings.database_pool_size,
+        folders=list(room.migrations),
+    )
+    stack.push_async_callback(pool.close)
+    transport = RabbitTransport(settings.secret(f"{role}_amqp_url"), name=f"flint-{role}")
+    service = Service(room, pool, transport, public_url=settings.public_url)
+    return Part(service, transport, pool)
+
+
+async def _run(
+    parts: Mapping[str, Part],
+    settings: Settings,
+    providers: Providers | None,
+    hub: Hub,
+    stop: asyncio.Event,
+) -> None:
+    services_stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        lines = [group.create_task(part.transport.run()) for part in parts.values()]
+        running = [group.create_task(p.service.run(services_stop)) for p in parts.values()]
+        log.info("process.serving", services=list(parts))
+        if "gateway" in parts:
+            await _serve_http(parts["gateway"], settings, providers, hub, stop)
+        else:
+            await stop.wait()
+        services_stop.set()
+        await asyncio.wait(running, timeout=settings.drain_seconds)
+        for part in parts.values():
+            await part.transport.close()
+        for task in (*lines, *running):
+            task.cancel()
+    log.info("process.stopped")
+
+
+async def _serve_http(
+    part: Part, settings: Settings, providers: Providers | None, hub: Hub, stop: asyncio.Event
+) -> None:
+    async def health() -> Mapping[str, Any]:
+        return {**await part.service.health(), "accepting": not stop.is_set()}
+
+    gateway = Gateway(
+        caller=part.transport,
+        pool=part.pool,
+        secret_key=settings.secret("secret_key"),
+        public_url=settings.public_url,
+        providers=providers,
+        hub=hub,
+        key_limit=RateLimit(settings.rate_limit_per_second),
+        trusted_proxies=settings.trusted_proxies,
+        health=health,
+    )
+    async with serving(gateway, settings.host, settings.port) as port:
+        log.info("gateway.listening", host=settings.host, port=port)
+        await stop.wait()
+        await asyncio.sleep(UNREADY_SECONDS)
