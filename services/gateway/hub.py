@@ -48,6 +48,11 @@ class Hub:
         self._bells_max = bells_max
         self._count = 0
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody listens at all, so that nothing needs to be looked into."""
+        return not self._bells
+
     @contextmanager
     def listen(self, *keys: str) -> Iterator[Bell]:
         """A bell for these keys. Listen first, look then: nothing told in between is missed."""

@@ -1,13 +1,13 @@
-"""The gateway as the bus sees it: it hears every public event and wakes whoever waits for it."""
+"""The gateway as the bus sees it: it hears every public event, keeps it, and wakes who waits."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from services.gateway.events import SWEEPS, recording
 from services.gateway.hub import Hub
-from shared.bus.room import BUS_MIGRATIONS, Handler, Room
-from shared.bus.tx import Tx
+from shared.bus.room import BUS_MIGRATIONS, Room
 from shared.contracts import TOPICS, Event
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -15,29 +15,15 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 PUBLIC_EVENTS: Final = tuple(
     kind for kind in TOPICS.values() if issubclass(kind, Event) and kind.public
 )
-# Whoever waits for one of these is told, whatever the event is about.
-WAITED_FOR: Final = (
-    "checkout_session_id",
-    "paid_session_id",
-    "order_id",
-    "payment_intent_id",
-    "payment_link_id",
-)
 
 
 def room(hub: Hub) -> Room:
-    """The room of this process: its handlers ring this process's hub."""
+    """The room of this process: what it hears rings this process's hub."""
     return Room(
         name="gateway",
-        handlers=dict.fromkeys(PUBLIC_EVENTS, _waking(hub)),
+        handlers={},
+        recorded=PUBLIC_EVENTS,
+        recorder=recording(hub),
+        sweeps=SWEEPS,
         migrations=(BUS_MIGRATIONS, MIGRATIONS),
     )
-
-
-def _waking(hub: Hub) -> Handler:
-    async def wake(event: Any, tx: Tx) -> None:
-        del tx  # A ring is a hint: rolled back or repeated, it does no harm.
-        hub.tell(*(getattr(event, name, None) for name in WAITED_FOR))
-        hub.tell(*getattr(event, "checkout_session_ids", ()))
-
-    return wake

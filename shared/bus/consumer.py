@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -23,7 +23,7 @@ from shared.bus import inbox, outbox
 from shared.bus.caller import WireReply, reply_adapter
 from shared.bus.fate import ATTEMPTS_MAX, Fate, fate
 from shared.bus.outbox import Handled, OutboxRow
-from shared.bus.room import Handler, Room
+from shared.bus.room import Handler, Recorder, Room
 from shared.bus.transport import Lane, Settled
 from shared.bus.tx import Said, Tx
 from shared.contracts.base import TOPICS, Command, Effect, Envelope, Message, Query
@@ -32,8 +32,10 @@ from shared.db.pool import reason as database_reason
 from shared.errors import DeadlineExceeded, Refusal
 
 log = structlog.get_logger("flint.bus")
+T = TypeVar("T")
 
 BATCH_MAX: Final = 32
+RECORD_BATCH_MAX: Final = 200
 WORKERS: Final = 2
 HANDLER_SECONDS: Final = 30.0
 OUTAGE_RETRIES: Final = 3
@@ -49,6 +51,16 @@ class _Job:
     handler: Handler
     name: str
     is_alone: bool
+    done: asyncio.Future[Settled] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+@dataclass(slots=True)
+class _Record:
+    """A fact to be kept as it is; nobody decodes it."""
+
+    envelope: Envelope
     done: asyncio.Future[Settled] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -95,7 +107,8 @@ class Consumer:
             "rpc": asyncio.Queue(),
         }
         self._handlers = {kind.topic: handler for kind, handler in room.handlers.items()}
-        self._hearers = {kind.topic: hear for kind, hear in room.hearers.items()}
+        self._recorded = {kind.topic for kind in room.recorded}
+        self._records: asyncio.Queue[_Record] = asyncio.Queue()
         self._effects = {kind.topic: handler for kind, handler in room.effects.items()}
 
     async def run(self) -> None:
@@ -104,6 +117,8 @@ class Consumer:
             for lane in self._queues.values():
                 for _ in range(self._workers):
                     group.create_task(self._work(lane))
+            if self.room.recorder is not None:
+                group.create_task(self._keep_records(self.room.recorder))
 
     async def receive(self, envelope: Envelope, *, lane: Lane, is_redelivered: bool) -> Settled:
         """Handle one delivery completely; the transport acts on the returned fate."""
@@ -131,10 +146,10 @@ class Consumer:
     async def _dispatch(self, envelope: Envelope, lane: Lane, is_redelivered: bool) -> Settled:
         if envelope.deadline and time.time() > envelope.deadline:
             return Settled(Fate.ACK, reason="deadline passed before it was started")
-        hear = self._hearers.get(envelope.topic)
-        if hear is not None:
-            hear(envelope)
-            return Settled(Fate.ACK)
+        if envelope.topic in self._recorded:
+            record = _Record(envelope)
+            self._records.put_nowait(record)
+            return await record.done
         kind = TOPICS.get(envelope.topic)
         if kind is None:
             return Settled(Fate.BURY, reason=f"unknown topic {envelope.topic!r}")
@@ -165,15 +180,38 @@ class Consumer:
 
     async def _work(self, queue: asyncio.Queue[_Job]) -> None:
         while True:
-            jobs = [await queue.get()]
-            while not queue.empty() and len(jobs) < BATCH_MAX:
-                jobs.append(queue.get_nowait())
+            jobs = _drain(queue, await queue.get(), BATCH_MAX)
             try:
                 await self._handle_all(jobs)
             except asyncio.CancelledError:
                 for job in jobs:  # the broker redelivers what was never answered
                     job.done.cancel()
                 raise
+
+    async def _keep_records(self, recorder: Recorder) -> None:
+        while True:
+            records = _drain(self._records, await self._records.get(), RECORD_BATCH_MAX)
+            try:
+                settled = await self._keep(recorder, [one.envelope for one in records])
+            except asyncio.CancelledError:
+                for one in records:
+                    one.done.cancel()
+                raise
+            for one in records:
+                if not one.done.done():
+                    one.done.set_result(settled)
+
+    async def _keep(self, recorder: Recorder, envelopes: Sequence[Envelope]) -> Settled:
+        for attempt in range(OUTAGE_RETRIES):
+            try:
+                async with asyncio.timeout(HANDLER_SECONDS), transaction(self._pool) as db:
+                    await recorder(envelopes, self._tx(db, envelopes[0]))
+                return Settled(Fate.ACK)
+            except Exception as error:
+                if not is_outage(error) or attempt == OUTAGE_RETRIES - 1:
+                    return self._failed(envelopes[0], error)
+                await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311 jitter
+        raise AssertionError("unreachable: the last try returns")
 
     async def _handle_all(self, jobs: Sequence[_Job]) -> None:
         together = [job for job in jobs if not job.is_alone]
@@ -237,7 +275,7 @@ class Consumer:
                 is_repeat = isinstance(error, UniqueViolation)  # another copy won: read its answer
                 if not (is_repeat or is_outage(error)) or self._is_hopeless(job, began, attempt):
                     return await self._refused_or_failed(job, error)
-                await asyncio.sleep(random.uniform(0.05, 0.15) * min(attempt, 10))
+                await asyncio.sleep(random.uniform(0.05, 0.15) * min(attempt, 10))  # noqa: S311 jitter
         raise AssertionError("unreachable: every outage ends by its time")
 
     def _is_hopeless(self, job: _Job, began: float, attempt: int) -> bool:
@@ -273,6 +311,14 @@ class Consumer:
     def _tx(self, db: Connection, envelope: Envelope, now: datetime | None = None) -> Tx:
         moment = now or self._clock()
         return Tx(db, moment, envelope.context, envelope.id, self._public_url)
+
+
+def _drain(queue: asyncio.Queue[T], first: T, limit: int) -> list[T]:
+    """What waits right now, without waiting for more."""
+    taken = [first]
+    while not queue.empty() and len(taken) < limit:
+        taken.append(queue.get_nowait())
+    return taken
 
 
 def describe(error: BaseException) -> str:

@@ -64,7 +64,7 @@ class Line:
             while True:
                 if await self._once():
                     pause = 0.1
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 jitter
                 pause = min(pause * 2, BACKOFF_MAX_SECONDS)
         finally:
             self._up.clear()

@@ -106,7 +106,12 @@ class RabbitTransport:
         """Ask over direct reply-to; see `Caller.call`."""
         await self._publishing.ready(READY_SECONDS)
         envelope = self._rpc.envelope(
-            command, context, message_id, body_hash, is_keyed, timeout_seconds
+            command,
+            context,
+            message_id=message_id,
+            body_hash=body_hash,
+            is_keyed=is_keyed,
+            timeout_seconds=timeout_seconds,
         )
         reply = await self._rpc.ask(envelope, timeout_seconds)
         return reply.open(command)

@@ -163,4 +163,4 @@ class Relay:
 
 
 def _backoff(tries: int) -> float:
-    return min(0.1 * 2.0 ** min(tries, 16), BACKOFF_MAX_SECONDS) * random.uniform(0.8, 1.2)
+    return min(0.1 * 2.0 ** min(tries, 16), BACKOFF_MAX_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 jitter

@@ -15,8 +15,9 @@ Handler: TypeAlias = Callable[[Any, Tx], Awaitable[Any]]
 # A world handler: (effect) → the event that answers it. It never sees a database.
 WorldHandler: TypeAlias = Callable[[Any], Awaitable[Event | None]]
 
-# A hearer: told of a fact, in memory only (to wake somebody who waits). No inbox, no database.
-Hearer: TypeAlias = Callable[[Envelope], None]
+# A recorder: keeps facts as they are, many at a time. It has to be idempotent by event id,
+# so it needs no inbox; whoever waits in memory may be woken by it.
+Recorder: TypeAlias = Callable[[Sequence[Envelope], Tx], Awaitable[None]]
 
 SWEEP_BATCH: Final = 100
 BUS_MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -41,13 +42,14 @@ class Room:
     name: str
     handlers: Mapping[type[Message], Handler]
     effects: Mapping[type[Effect], WorldHandler] = field(default_factory=dict)
-    hearers: Mapping[type[Event], Hearer] = field(default_factory=dict)
+    recorded: Sequence[type[Event]] = ()
+    recorder: Recorder | None = None
     sweeps: Sequence[Sweep] = ()
     migrations: Sequence[Path] = ()
 
     def listens_to(self) -> list[type[Event]]:
         """The events this room hears."""
-        return [kind for kind in (*self.handlers, *self.hearers) if issubclass(kind, Event)]
+        return [kind for kind in (*self.handlers, *self.recorded) if issubclass(kind, Event)]
 
     def answers(self) -> list[type[Message]]:
         """The commands and queries this room answers."""
@@ -56,7 +58,7 @@ class Room:
 
 def topics_of(room: Room) -> list[str]:
     """Every topic the room has a handler of any kind for."""
-    kinds: list[type[Message]] = [*room.handlers, *room.effects, *room.hearers]
+    kinds: list[type[Message]] = [*room.handlers, *room.effects, *room.recorded]
     return [kind.topic for kind in kinds]
 
 

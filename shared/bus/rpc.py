@@ -50,6 +50,7 @@ class RpcCaller:
     def envelope(
         command: Command[R],
         context: Context,
+        *,
         message_id: str | None,
         body_hash: str,
         is_keyed: bool,

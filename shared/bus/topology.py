@@ -48,7 +48,7 @@ def parking_queue(queue: str) -> str:
 def queues_of(room: Room, delays: Sequence[float] = RETRY_DELAYS_SECONDS) -> list[QueueSpec]:
     """Everything one room needs."""
     specs: list[QueueSpec] = []
-    durable = [_durable_binding(kind) for kind in (*room.handlers, *room.hearers)]
+    durable = [_durable_binding(kind) for kind in (*room.handlers, *room.recorded)]
     if durable:
         specs += _durable(f"{room.name}.in", durable, delays)
     if room.answers():

@@ -97,7 +97,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A message on its way. `id` stays the same over retries; each publish has its own beside it."""
+    """A message on its way. `id` stays over retries; each publish has its own beside it."""
 
     id: str
     topic: str

@@ -101,6 +101,8 @@ class ProviderCall(Effect):
     provider: str
     amount_money: Money
     attempt_version: int  # fencing: an answer to an older version of the attempt is only a hint
+    merchant_id: str = ""
+    mode_environment: ModeEnvironment = "test"
 
 
 class ChargePayment(ProviderCall, topic="payments.charge"):

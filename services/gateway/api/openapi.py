@@ -101,7 +101,9 @@ def serving(
             gateway = request.app[GATEWAY]
             made = document(operations, gateway.public_url, gateway.version)
             kept.append(orjson.dumps(made))
-        return json_answer(kept[0])
+        answer = json_answer(kept[0])
+        answer.enable_compression()
+        return answer
 
     return serve
 

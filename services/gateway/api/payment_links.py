@@ -69,7 +69,7 @@ class PublicPaymentLink(Resource):
 
     payment_link: BuyerLink
     merchant_name: str
-    resolved_line_items: list[ResolvedLine] = []
+    resolved_line_items: list[ResolvedLine]
     is_sold_out: bool = False
     remaining_quantity: int | None = None
     unavailable_reason: Annotated[
@@ -140,7 +140,7 @@ async def resolve(call: ApiCall) -> ResolvedLink:
     params: ResolveParams = call.body
     context = await _context(call, params.resolution_context)
     command = ResolveLink(
-        **call.ids,
+        payment_link_id=call.ids["payment_link_id"],
         context_id=context.nonce,
         context_version=context.version,
         choices=Choices(**{name: getattr(params, name) for name in Choices.model_fields}),

@@ -11,7 +11,7 @@ from aiohttp import web
 from services.gateway.door import REQUEST_ID
 from services.gateway.gateway import GATEWAY, Gateway
 from services.gateway.pages import views
-from services.gateway.pages.locale import locale_of
+from services.gateway.pages.locales import locale_of
 from services.gateway.pages.render import render, security_headers
 from shared.contracts.base import Context
 from shared.contracts.configs import Theme
@@ -65,8 +65,9 @@ def context_of(
 
 def own_path(gateway: Gateway, url: str | None) -> str | None:
     """The path of an address of ours; None for anybody else's."""
-    origin = f"{gateway.public_url}/"
-    return url[len(origin) - 1 :] if url and url.startswith(origin) else None
+    origin = gateway.public_url
+    path = url[len(origin) :] if url and url.startswith(f"{origin}/") else ""
+    return path if path and not path.startswith("//") else None  # "//host" is somebody else
 
 
 def count(request: web.Request) -> None:

@@ -35,6 +35,7 @@ CREATE TABLE orders (
     is_limited boolean NOT NULL, -- a place of its link is claimed before money is taken
     live_attempt_id text,        -- the one payment that may be under way
     paid_attempt_id text,
+    free_attempt_ids text[] NOT NULL, -- tries that moved no money and have no intent
     is_closing boolean NOT NULL, -- its page has ended: closed as soon as no payment is under way
     revision integer NOT NULL CHECK (revision >= 1),
     created_at timestamptz NOT NULL,

@@ -5,10 +5,12 @@ What is in it and what it costs is made in `contents` and `pricing`; here is wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
+
+from pydantic import BaseModel
 
 from shared.contracts.base import Event
 from shared.contracts.orders import (
@@ -17,7 +19,6 @@ from shared.contracts.orders import (
     OrderActivity,
     OrderClosed,
     OrderCreated,
-    OrderFact,
     OrderPaid,
     OrderUnpayable,
 )
@@ -25,7 +26,7 @@ from shared.errors import Refusal
 from shared.ids import ulid_of
 from shared.money import SignedMoney, money, to_text
 
-Fact = TypeVar("Fact", bound=OrderFact)
+Fact = TypeVar("Fact", bound=Event)
 # History tells itself; it is not repeated as the old value of every change.
 NOT_TOLD: Final = frozenset({"activities", "updated_at"})
 
@@ -48,6 +49,7 @@ class Sale:
     buyer_tip_id: str | None = None  # the tip that was chosen on the page
     live_attempt_id: str | None = None  # the one payment that may be under way
     paid_attempt_id: str | None = None
+    free_attempt_ids: tuple[str, ...] = ()  # tries that moved no money and have no intent
     is_closing: bool = False  # its page has ended: closed as soon as no payment is under way
 
     @property
@@ -59,6 +61,11 @@ class Sale:
     def currency(self) -> str:
         """The one currency of the order."""
         return self.order.net_amounts.total_money.currency
+
+    @property
+    def attempt_ids(self) -> frozenset[str]:
+        """Every try to pay it, whatever became of it."""
+        return frozenset((*self.order.payment_intent_ids, *self.free_attempt_ids))
 
     @property
     def line_quantities(self) -> dict[str, int]:
@@ -119,13 +126,14 @@ def session_opened(sale: Sale, session_id: str, at: Moment) -> Moved:
 
 
 def session_ended(sale: Sale, session_id: str, at: Moment, *, is_expired: bool) -> Moved:
-    """A page has ended unpaid. The order of a payment link ends with it, others stay open."""
+    """A page has ended unpaid. A payment link's order ends with its last page, others stay open."""
     if sale.order.status != "open":
         return sale, []
     if is_expired and not _is_noted(sale, "checkout_session_expired", session_id):
         text = "Checkout session expired."
         sale = _noted(sale, at, "checkout_session_expired", text, checkout_session_id=session_id)
-    if sale.order.payment_link_id is None:
+    is_last = sale.order.checkout_session_ids[-1:] == [session_id]
+    if sale.order.payment_link_id is None or not is_last:
         return sale, []
     if sale.live_attempt_id is not None:
         return replace(sale, is_closing=True), []
@@ -146,7 +154,7 @@ def attempt_started(
     assert sale.live_attempt_id is None, "one payment at a time"
     sale = replace(buyer_known(sale, session_id, email), live_attempt_id=attempt_id)
     if is_free:
-        return _with(sale, at)
+        return replace(_with(sale, at), free_attempt_ids=(*sale.free_attempt_ids, attempt_id))
     text = "Payment started."
     noted = _noted(sale, at, "payment_intent_created", text, payment_intent_id=attempt_id)
     return _with(noted, at, payment_intent_ids=[*sale.order.payment_intent_ids, attempt_id])
@@ -168,16 +176,18 @@ def attempt_failed(
 
 
 def can_be_settled_by(sale: Sale, amount: int) -> bool:
-    """Whether this much money, no more and no less, makes the order paid."""
-    return sale.order.status == "open" and sale.balance == amount
+    """Whether this much money makes the order paid."""
+    return sale.order.status == "open" and sale.balance <= amount
 
 
-def paid(sale: Sale, attempt_id: str, session_id: str | None, at: Moment) -> Moved:
-    """Paid: the whole balance has arrived, or nothing was due."""
-    assert sale.order.status == "open", "an order is paid once"
-    before, amount = sale.order, sale.balance
+def paid(sale: Sale, attempt_id: str, amount: int, session_id: str | None, at: Moment) -> Moved:
+    """Paid: all that was due has arrived (`amount` in minor units, 0 if nothing was due)."""
+    assert can_be_settled_by(sale, amount), "an order is paid once, and wholly"
+    before = sale.order
     if amount:
         sale = _received(sale, amount, attempt_id, at)
+    elif attempt_id not in sale.free_attempt_ids:
+        sale = replace(sale, free_attempt_ids=(*sale.free_attempt_ids, attempt_id))
     sale = replace(_with(sale, at, status="paid"), paid_attempt_id=attempt_id, is_closing=False)
     if sale.live_attempt_id == attempt_id:
         sale = replace(sale, live_attempt_id=None)
@@ -239,10 +249,13 @@ def must_be_idle(sale: Sale) -> None:
         )
 
 
-def fact(kind: type[Fact], order: Order, before: Order | None = None, **more: Any) -> Fact:
-    """The order as it is now, said as `kind`, with what it was `before` where that differs."""
-    previous = {} if before is None else _changes(before, order)
-    return cast("Fact", kind.model_construct(**vars(order), previous=previous, **more))
+def fact(
+    kind: type[Fact], resource: BaseModel, before: BaseModel | None = None, **more: Any
+) -> Fact:
+    """The resource as it is now, said as `kind`, with what it was `before` where that differs."""
+    previous = {} if before is None else _changes(before, resource)
+    said = kind.model_construct(**vars(resource), previous=previous, **more)
+    return cast("Fact", said)
 
 
 def noted_change(
@@ -309,13 +322,8 @@ def _is_noted(sale: Sale, kind: ActivityType, session_id: str) -> bool:
     )
 
 
-def _changes(before: Order, after: Order) -> dict[str, Any]:
+def _changes(before: BaseModel, after: BaseModel) -> dict[str, Any]:
     old, new = vars(before), vars(after)
     return {
         name: value for name, value in old.items() if name not in NOT_TOLD and new[name] != value
     }
-
-
-def last_running_balance(activities: Sequence[OrderActivity]) -> int:
-    """Where the history ends; it has to be the balance."""
-    return activities[-1].running_balance.amount if activities else 0

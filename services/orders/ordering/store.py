@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from services.orders.ordering.domain import Sale
+from shared.bus.tx import Tx
 from shared.contracts.lists import Cursor, Page
 from shared.contracts.orders import (
     AppliedDiscount,
@@ -18,7 +19,8 @@ from shared.contracts.orders import (
     OrderLineItem,
     Tip,
 )
-from shared.db.pool import Connection, Record
+from shared.db import keyset
+from shared.db.pool import Record
 from shared.errors import invalid, not_found
 from shared.money import money
 
@@ -27,12 +29,12 @@ COLUMNS: Final = """
     payment_link_id, subscription_id, currency, subtotal_minor, discount_minor, tax_minor,
     tip_minor, total_minor, paid_minor, refunded_minor, balance_minor, line_items, discounts,
     tips, activities, details, payment_intent_ids, refund_ids, checkout_session_ids, is_limited,
-    live_attempt_id, paid_attempt_id, is_closing, revision, created_at, updated_at
+    live_attempt_id, paid_attempt_id, free_attempt_ids, is_closing, revision, created_at, updated_at
 """
 ADD: Final = f"""
     INSERT INTO orders ({COLUMNS}, search_text) VALUES (
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-        $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36
+        $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
     )
     ON CONFLICT (merchant_id, id) DO NOTHING
 """  # noqa: S608 the only thing put in is our own constant
@@ -41,7 +43,8 @@ SAVE_LIFE: Final = """
     UPDATE orders SET
         status = $3, closed_reason = $4, buyer_email = $5, paid_minor = $6, refunded_minor = $7,
         balance_minor = $8, activities = $9, payment_intent_ids = $10, checkout_session_ids = $11,
-        live_attempt_id = $12, paid_attempt_id = $13, is_closing = $14, updated_at = $15
+        live_attempt_id = $12, paid_attempt_id = $13, is_closing = $14, updated_at = $15,
+        free_attempt_ids = $16
     WHERE merchant_id = $1 AND id = $2
 """
 SAVE_CONTENTS: Final = """
@@ -51,8 +54,14 @@ SAVE_CONTENTS: Final = """
         activities = $12, details = $13, search_text = $14, revision = $15, updated_at = $16
     WHERE merchant_id = $1 AND id = $2 AND status = 'open' AND revision = $15 - 1
 """
-FIND: Final = f"SELECT {COLUMNS} FROM orders WHERE merchant_id = $1 AND mode = $2 AND id = $3"  # noqa: S608 our own constant
-FIND_SHOWN: Final = f"SELECT {COLUMNS} FROM orders WHERE id = $1"  # noqa: S608 our own constant
+FIND: Final = f"""
+    SELECT {COLUMNS} FROM orders WHERE merchant_id = $1 AND mode = $2 AND id = $3
+"""  # noqa: S608 the only thing put in is our own constant
+FIND_FOR_BUYER: Final = f"""
+    SELECT {COLUMNS} FROM orders WHERE id = $1
+"""  # noqa: S608 the only thing put in is our own constant
+LOCK: Final = FIND + " FOR UPDATE"
+LOCK_FOR_BUYER: Final = FIND_FOR_BUYER + " FOR UPDATE"
 SORTS: Final = {
     "created_at": ("created_at", "timestamptz"),
     "updated_at": ("updated_at", "timestamptz"),
@@ -74,47 +83,47 @@ _tips: Final = TypeAdapter(list[Tip])
 _activities: Final = TypeAdapter(list[OrderActivity])
 
 
-async def add(db: Connection, sale: Sale) -> bool:
+async def add(tx: Tx, sale: Sale) -> bool:
     """Whether it is new: an order that is already there stays as it is."""
-    return await db.execute(ADD, *_row(sale)) == "INSERT 0 1"
+    return await tx.db.execute(ADD, *_row(sale)) == "INSERT 0 1"
 
 
-async def get(db: Connection, merchant_id: str, mode: str, order_id: str) -> Sale:
-    """Raises `Refusal` (not_found) for unknown, foreign and other-mode ids alike."""
-    return _found(await db.fetchrow(FIND, merchant_id, mode, order_id))
+async def find(tx: Tx, order_id: str) -> Sale:
+    """The merchant's order. Raises not_found for unknown, foreign and other-mode ids alike."""
+    return _found(await tx.db.fetchrow(FIND, tx.merchant_id, tx.mode, order_id))
 
 
-async def lock(db: Connection, merchant_id: str, mode: str, order_id: str) -> Sale:
-    """The same, for changing it."""
-    return _found(await db.fetchrow(FIND + " FOR UPDATE", merchant_id, mode, order_id))
+async def lock(tx: Tx, order_id: str) -> Sale:
+    """The same, nobody else's until the commit."""
+    return _found(await tx.db.fetchrow(LOCK, tx.merchant_id, tx.mode, order_id))
 
 
-async def find_locked(db: Connection, merchant_id: str, mode: str, order_id: str) -> Sale | None:
+async def lock_if_there(tx: Tx, order_id: str) -> Sale | None:
     """The same, where its absence means something."""
-    row = await db.fetchrow(FIND + " FOR UPDATE", merchant_id, mode, order_id)
+    row = await tx.db.fetchrow(LOCK, tx.merchant_id, tx.mode, order_id)
     return sale_of(row) if row else None
 
 
-async def get_shown(db: Connection, order_id: str) -> Sale:
-    """By id alone: the buyer's door. Raises `Refusal` (not_found)."""
-    return _found(await db.fetchrow(FIND_SHOWN, order_id))
+async def find_for_buyer(tx: Tx, order_id: str) -> Sale:
+    """By id alone. Raises not_found."""
+    return _found(await tx.db.fetchrow(FIND_FOR_BUYER, order_id))
 
 
-async def lock_shown(db: Connection, order_id: str) -> Sale:
-    """The same, for changing it."""
-    return _found(await db.fetchrow(FIND_SHOWN + " FOR UPDATE", order_id))
+async def lock_for_buyer(tx: Tx, order_id: str) -> Sale:
+    """The same, nobody else's until the commit."""
+    return _found(await tx.db.fetchrow(LOCK_FOR_BUYER, order_id))
 
 
-async def save_life(db: Connection, sale: Sale) -> None:
+async def save_life(tx: Tx, sale: Sale) -> None:
     """Write what happened to a locked order."""
-    done = await db.execute(SAVE_LIFE, *life_of(sale))
+    done = await tx.db.execute(SAVE_LIFE, *life_of(sale))
     assert done == "UPDATE 1", f"{sale.order.order_id} was not there to be saved"
 
 
-async def save_contents(db: Connection, sale: Sale) -> None:
+async def save_contents(tx: Tx, sale: Sale) -> None:
     """Write the next revision of a locked order."""
     order, sums = sale.order, sale.order.net_amounts
-    done = await db.execute(
+    done = await tx.db.execute(
         SAVE_CONTENTS,
         order.merchant_id,
         order.order_id,
@@ -155,10 +164,11 @@ def life_of(sale: Sale) -> tuple[Any, ...]:
         sale.paid_attempt_id,
         sale.is_closing,
         order.updated_at,
+        list(sale.free_attempt_ids),
     )
 
 
-async def page(db: Connection, merchant_id: str, mode: str, asked: ListOrders) -> Page[Order]:
+async def list_orders(tx: Tx, asked: ListOrders) -> Page[Order]:
     """One keyset page. Raises `Refusal` for an unknown `sort_field`."""
     if asked.sort_field not in SORTS:
         raise invalid("sort_field", f"Orders can be sorted by {', '.join(SORTS)}.")
@@ -180,7 +190,7 @@ async def page(db: Connection, merchant_id: str, mode: str, asked: ListOrders) -
             f"LIMIT {asked.page_size + 1}",
         )
     )
-    rows = await db.fetch(sql, merchant_id, mode, *arguments)
+    rows = await tx.db.fetch(sql, tx.merchant_id, tx.mode, *arguments)
     shown = rows[: asked.page_size]
     next_ = _cursor(shown[-1], column) if len(rows) > asked.page_size else None
     return Page[Order].model_construct(rows=[sale_of(row).order for row in shown], next=next_)
@@ -222,6 +232,7 @@ def sale_of(row: Record) -> Sale:
         buyer_tip_id=details.get("buyer_tip_id"),
         live_attempt_id=row["live_attempt_id"],
         paid_attempt_id=row["paid_attempt_id"],
+        free_attempt_ids=tuple(row["free_attempt_ids"]),
         is_closing=row["is_closing"],
     )
 
@@ -276,6 +287,7 @@ def _row(sale: Sale) -> tuple[Any, ...]:
         sale.is_limited,
         sale.live_attempt_id,
         sale.paid_attempt_id,
+        list(sale.free_attempt_ids),
         sale.is_closing,
         order.revision,
         order.created_at,
@@ -317,15 +329,8 @@ def _filters(asked: ListOrders) -> tuple[list[str], list[Any]]:
     for column, (after, before) in asked.ranges().items():
         add(f"{column} > ?", after)
         add(f"{column} < ?", before)
-    add("(search_text ILIKE ? OR buyer_email ILIKE ?)", _pattern(asked.query))
+    add("(search_text ILIKE ? OR buyer_email ILIKE ?)", keyset.like(asked.query or None))
     return clauses, arguments
-
-
-def _pattern(query: str | None) -> str | None:
-    if not query:
-        return None
-    escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
 
 
 def _cursor(row: Record, column: str) -> Cursor:

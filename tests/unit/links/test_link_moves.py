@@ -123,9 +123,7 @@ EVENT = {"mode": "event", "event_config": {"event_date": NOON.isoformat()}}
         (a_link(**EVENT), "EVENT_ENDED"),
         (a_link(**EVENT, status="inactive"), "PAYMENT_LINK_INACTIVE"),
         (
-            a_link(
-                mode="event", event_config={"max_total_quantity": 1}, total_quantity_sold=1
-            ),
+            a_link(mode="event", event_config={"max_total_quantity": 1}, total_quantity_sold=1),
             "EVENT_SOLD_OUT",
         ),
         (a_link(mode="donation", line_items=[]), None),
@@ -162,7 +160,11 @@ def test_a_buyer_sees_what_may_be_chosen():
 
     adjustable, fixed = modes.resolved_lines(a_link(line_items=[line, tea(quantity=4)]))
 
-    assert (adjustable.min_quantity, adjustable.quantity, adjustable.max_quantity) == (2, 3, 999_999)
+    assert (adjustable.min_quantity, adjustable.quantity, adjustable.max_quantity) == (
+        2,
+        3,
+        999_999,
+    )
     assert (fixed.min_quantity, fixed.quantity, fixed.max_quantity) == (4, 4, 4)
 
 

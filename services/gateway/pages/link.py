@@ -1,0 +1,145 @@
+"""`/l/{slug}`: looking writes nothing, whoever looks; pressing the button opens a checkout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aiohttp import web
+
+from services.gateway import resolution
+from services.gateway.gateway import GATEWAY
+from services.gateway.pages import guard, prefill, remembered
+from services.gateway.pages.answer import brand_of, context_of, count, page, see_other
+from services.gateway.pages.choices import errors_of, read_choices
+from services.gateway.pages.forms import Form, read_form, shown_again
+from services.gateway.pages.link_view import link_page, unavailable_page
+from services.gateway.pages.prefill import Carried
+from services.gateway.pages.words import LINK_STATES
+from shared.contracts.links import Choices, Resolution, ResolveLink, ShowLink, ShownLink
+from shared.errors import Refusal, not_found
+
+SLUG_MAX: Final = 64
+CHANGED: Final = "PAYMENT_LINK_CHANGED_RETRY"
+OLD_PAGE: Final = "This page was open for too long. Please look at it once more before you go on."
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A link as one buyer has it open: what its address brought along, what stands in its form."""
+
+    shown: ShownLink
+    carried: Carried
+    form: Form
+
+
+async def show(request: web.Request) -> web.Response:
+    """The link's page. An old slug leads to the newest one, its query kept."""
+    shown = await _find(request)
+    if shown.slug != request.match_info["slug"]:
+        query = request.rel_url.raw_query_string
+        location = f"/l/{shown.slug}" + (f"?{query}" if query else "")
+        return web.Response(status=301, headers={"Location": location})
+    values = prefill.values_of(request.query, shown)
+    return await _render(request, Opened(shown, prefill.carried(request.query), values))
+
+
+async def resolve(request: web.Request) -> web.Response:
+    """The buyer's choices become a session. The same page sent twice is the same session."""
+    guard.refuse_foreign(request)
+    count(request)
+    form = await read_form(request)
+    opened = Opened(await _find(request), prefill.carried(form), form)
+    if opened.shown.unavailable_reason is not None:
+        return await _render(request, opened, 409)
+    choices, errors = read_choices(form, opened.shown, opened.carried)
+    if errors:
+        return await _render(request, opened, 422, errors=errors)
+    try:
+        found = await _resolved(request, opened, choices)
+    except Refusal as refusal:
+        return await _refused(request, opened, refusal)
+    return _to_checkout(request, opened.carried, found)
+
+
+async def _find(request: web.Request) -> ShownLink:
+    slug = request.match_info["slug"].lower()
+    if len(slug) > SLUG_MAX or not slug.isascii():
+        raise not_found("payment link")
+    gateway, query = request.app[GATEWAY], ShowLink(slug=slug)
+    return (await gateway.caller.call(query, context=context_of(request))).value
+
+
+async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> Resolution:
+    gateway, shown, link = request.app[GATEWAY], opened.shown, opened.shown.payment_link
+    token = opened.form.get("resolution_context")
+    if not token:
+        raise resolution.required()
+    seen = resolution.read(gateway.secret_key, token, link.payment_link_id, gateway.clock())
+    command = ResolveLink(
+        payment_link_id=link.payment_link_id,
+        context_id=seen.nonce,
+        context_version=seen.version,
+        choices=choices,
+        client_reference_id=opened.carried.client_reference_id,
+        utm=dict(opened.carried.utm),
+        locale=opened.carried.locale,
+    )
+    context = context_of(request, shown.merchant_id, shown.mode_environment)
+    return (await gateway.caller.call(command, context=context)).value
+
+
+async def _refused(request: web.Request, opened: Opened, refusal: Refusal) -> web.Response:
+    """The page again, with what was typed and the 'no' beside its field."""
+    if refusal.code == CHANGED or refusal.code in LINK_STATES:
+        fresh = replace(opened, shown=await _find(request))
+        return await _render(request, fresh, 409, is_changed=refusal.code == CHANGED)
+    if refusal.param == "resolution_context":
+        return await _render(request, opened, 400, notice=OLD_PAGE)
+    if refusal.kind in ("not_found", "rate_limited"):
+        raise refusal
+    errors = errors_of(refusal, opened.shown)
+    return await _render(
+        request, opened, 422, errors=errors, notice="" if errors else refusal.message
+    )
+
+
+def _to_checkout(request: web.Request, carried: Carried, found: Resolution) -> web.Response:
+    """303 to the checkout, which this browser alone finds filled in with what it brought along."""
+    answer = see_other(f"/c/{found.checkout_session_id}")
+    brought = {"email": carried.email or "", "card_name": carried.name or ""}
+    if any(brought.values()):
+        remembered.keep(request, answer, found.checkout_session_id, brought)
+    if carried.locale:
+        remembered.keep_locale(request, answer, found.checkout_session_id, carried.locale)
+    return answer
+
+
+async def _render(
+    request: web.Request,
+    opened: Opened,
+    status: int = 200,
+    *,
+    errors: Mapping[str, str] | None = None,
+    notice: str = "",
+    is_changed: bool = False,
+) -> web.Response:
+    gateway, shown, link = request.app[GATEWAY], opened.shown, opened.shown.payment_link
+    brand = await brand_of(gateway, shown.merchant_id, shown.mode_environment, link.theme)
+    if shown.unavailable_reason is not None:
+        ended = unavailable_page(shown, brand, shown.unavailable_reason)
+        return page(request, ended, status=status)
+    now = gateway.clock()
+    token = resolution.issue(gateway.secret_key, link.payment_link_id, link.version, now)
+    view = link_page(
+        shown,
+        brand,
+        resolution_context=token,
+        carried=opened.carried,
+        values=shown_again(opened.form),
+        errors=errors,
+        notice=notice,
+        is_changed=is_changed,
+    )
+    return page(request, view, status=status)

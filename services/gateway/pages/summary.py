@@ -1,0 +1,36 @@
+"""An order as the pages show it: exactly what will be, or was, charged."""
+
+from __future__ import annotations
+
+from services.gateway.pages import views
+from services.gateway.pages.link_view import amount_of
+from shared.contracts.orders import Order
+from shared.money import Money
+
+
+def summary_of(order: Order, total: Money, message: str = "") -> views.Summary:
+    """Lines and sums; `total` is what the page is about: due on checkout, the whole on a receipt."""
+    sums = order.net_amounts
+    taxes = (views.SummaryTax("Tax", amount_of(sums.tax_money)),) if sums.tax_money.amount else ()
+    return views.Summary(
+        lines=tuple(
+            views.SummaryLine(
+                name=line.name,
+                quantity=line.quantity,
+                unit_price=amount_of(line.unit_price_money),
+                total=amount_of(line.gross_money),
+                description=line.description or "",
+                image_url=line.image_url or "",
+            )
+            for line in order.line_items
+        ),
+        subtotal=amount_of(sums.subtotal_money),
+        total=amount_of(total),
+        discounts=tuple(
+            views.SummaryDiscount(discount.name, amount_of(discount.applied_money))
+            for discount in order.discounts
+        ),
+        taxes=taxes,
+        tip=amount_of(sums.tip_money) if sums.tip_money.amount else None,
+        message=message,
+    )
