@@ -62,14 +62,20 @@ def migrate() -> None:
 
 
 @app.command
-def audit() -> None:
+def audit(*, wait_seconds: float = 5.0) -> None:
     """Check the invariants over all databases and the provider's ledger.
 
-    Prints what it counted. Exits with 1 and the ids on a breach.
+    Prints what it counted. Exits with 1 and the ids on a breach. Without FLINT_…_DATABASE_URL
+    it audits the data of `flint run`.
+
+    Parameters
+    ----------
+    wait_seconds
+        How long a breach may last before it counts: facts travel for a moment.
     """
     from services.auditing import audit_all
 
-    if not _run(audit_all(_settings("databases"))):
+    if not _run(audit_all(_settings(), wait_seconds)):
         sys.exit(1)
 
 

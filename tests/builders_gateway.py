@@ -1,4 +1,4 @@
-"""A gateway for tests: real HTTP, a real database for its keys, and services that answer by script."""
+"""A gateway for tests: real HTTP, a real database for its keys, services that answer by script."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
 from services.gateway.accounts.directory import create_api_key, create_merchant
+from services.gateway.api import examples
 from services.gateway.app import create_app
 from services.gateway.gateway import Gateway
 from shared.bus.caller import CALL_SECONDS, Answer, reply_adapter
 from shared.contracts.base import Command, Context
+from shared.contracts.links import PaymentLink, ShownLink
+from shared.contracts.orders import Order
+from shared.contracts.payments import PaymentIntent
+from shared.contracts.sessions import CheckoutSession
 from shared.db.pool import Pool
 
 R = TypeVar("R")
@@ -57,6 +62,7 @@ class ScriptedServices:
         is_keyed: bool = False,
         timeout_seconds: float = CALL_SECONDS,
     ) -> Answer[R]:
+        del timeout_seconds  # A script answers at once.
         sent = type(command).model_validate_json(command.to_json())
         self.asked.append(Asked(sent, context, message_id, body_hash, is_keyed))
         value = self.answers[type(command)]
@@ -106,6 +112,43 @@ class Shopfront:
 
     def raw(self) -> ClientSession:
         return self.client.session
+
+
+def an_order(**changes: Any) -> Order:
+    return Order.model_validate({**examples.ORDER, **changes})
+
+
+def a_link(**changes: Any) -> PaymentLink:
+    return PaymentLink.model_validate({**examples.LINK, **changes})
+
+
+def a_session(**changes: Any) -> CheckoutSession:
+    return CheckoutSession.model_validate({**examples.SESSION, **changes})
+
+
+def a_shown_link(**changes: Any) -> ShownLink:
+    shown = {
+        "payment_link": examples.PUBLIC_LINK["payment_link"],
+        "resolved_line_items": examples.PUBLIC_LINK["resolved_line_items"],
+        "merchant_id": examples.LINK["merchant_id"],
+        "mode_environment": "test",
+        "slug": "tea",
+    }
+    return ShownLink.model_validate({**shown, **changes})
+
+
+def an_intent(**changes: Any) -> PaymentIntent:
+    intent = {
+        "payment_intent_id": f"pi_{ULID_A}",
+        "amount_money": {"amount": 2500, "currency": "USD"},
+        "status": "succeeded",
+        "source": "api",
+        "merchant_id": examples.LINK["merchant_id"],
+        "mode_environment": "test",
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return PaymentIntent.model_validate({**intent, **changes})
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,7 +41,7 @@ def a_link(**given: Any) -> Link:
         origin=ORIGIN,
         now=NOON,
     )
-    return domain.replace(link, **state)
+    return replace(link, **state)
 
 
 def resolving(link_id: str = NEVER, *, context: str = "ctx_1", version: int = 1, **chosen: Any):

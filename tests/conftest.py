@@ -17,7 +17,8 @@ from tests.support.rabbit import (
     running_rabbit,
 )
 from tests.support.rabbit_node import RabbitNode
-from tests.support.servers import NoServer
+from tests.support.servers import NoServer, short_folder
+from tests.support.shops import Shop, open_local_shop, open_rabbit_shop
 
 FreshDatabase = Callable[..., Awaitable[str]]
 
@@ -98,3 +99,29 @@ async def fresh_node_vhost(node_vhosts: Vhosts) -> AsyncIterator[FreshVhost]:
     """The same, certainly on `rabbit_node`: for tests that break the node."""
     with node_vhosts.lend() as take:
         yield take
+
+
+@pytest.fixture(scope="session")
+async def local_shop() -> AsyncIterator[Shop]:
+    """`flint run` as a newcomer starts it, for all tests that only use it."""
+    with short_folder("shop") as folder:
+        async with open_local_shop(folder) as shop:
+            yield shop
+
+
+@pytest.fixture(scope="session")
+async def rabbit_shop(databases: Databases, broker: Broker, vhosts: Vhosts) -> AsyncIterator[Shop]:
+    """Four processes over RabbitMQ, for all tests that only use them."""
+    with short_folder("shop") as folder, vhosts.lend() as take:
+        async with open_rabbit_shop(folder, databases, broker, await take()) as shop:
+            yield shop
+
+
+@pytest.fixture(params=["local", "rabbitmq"])
+async def shop(
+    request: pytest.FixtureRequest, local_shop: Shop, rabbit_shop: Shop
+) -> AsyncIterator[Shop]:
+    """A running shop, once per transport; every test that used one ends with the audit."""
+    shop = local_shop if request.param == "local" else rabbit_shop
+    yield shop
+    await shop.audit()

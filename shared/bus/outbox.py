@@ -121,7 +121,8 @@ def envelope_of(said: Said, source: str, now: datetime) -> Envelope:
         body=message.to_json(),
         context=said.context,
         source=source,
-        subject=message.subject_id() if isinstance(message, Event) else "",
+        # Only public facts are numbered: a private one in between would look like a gap.
+        subject=message.subject_id() if isinstance(message, Event) and message.public else "",
         time=now if is_event else None,
     )
 

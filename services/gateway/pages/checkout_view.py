@@ -110,8 +110,10 @@ def prefilled(session: CheckoutSession) -> dict[str, str]:
     known = session.customer.prefilled_customer_info
     if known is None or session.source == "payment_link":
         return {}
-    return _contact(known) | _address("billing", known.billing_address) | _address(
-        "shipping", known.shipping_address
+    return (
+        _contact(known)
+        | _address("billing", known.billing_address)
+        | _address("shipping", known.shipping_address)
     )
 
 

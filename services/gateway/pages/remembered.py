@@ -61,9 +61,7 @@ def keep_locale(
 
 def seal(secret_key: str, checkout_session_id: str, values: Mapping[str, str]) -> str:
     """The cookie's text: signed, bound to the session, only the fields that may be kept."""
-    kept = {
-        name: values[name][:VALUE_MAX] for name in (*KEPT, PAYING) if values.get(name)
-    }
+    kept = {name: values[name][:VALUE_MAX] for name in (*KEPT, PAYING) if values.get(name)}
     return str(_signer(secret_key).dumps([checkout_session_id, kept]))
 
 

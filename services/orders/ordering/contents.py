@@ -14,8 +14,7 @@ from services.orders.ordering.domain import (
     Moved,
     Sale,
     fact,
-    must_be_idle,
-    must_be_open,
+    must_be_changeable,
     noted_change,
     opened,
     order_number,
@@ -141,8 +140,7 @@ def revised(sale: Sale, msg: ReviseOrder, at: Moment) -> Moved:
     Raises ORDER_CLOSED, ORDER_PAYMENT_ATTEMPT_ACTIVE, ORDER_CONFLICT, INVALID_TIP_AMOUNT.
     """
     before = sale.order
-    must_be_open(sale)
-    must_be_idle(sale)
+    must_be_changeable(sale)
     _must_be_current(before, msg.expected_revision)
     chosen = _chosen_tip(msg.tip, sale, at)
     old = next((tip for tip in before.tips if tip.tip_id == sale.buyer_tip_id), None)

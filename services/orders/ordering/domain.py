@@ -106,8 +106,7 @@ def close(sale: Sale, reason: str | None, at: Moment) -> Moved:
     """Closed for good, once. Raises ORDER_CLOSED, ORDER_PAYMENT_ATTEMPT_ACTIVE."""
     if sale.order.status == "closed":
         return sale, []
-    must_be_open(sale)
-    must_be_idle(sale)
+    must_be_changeable(sale)
     return _closed(sale, reason, at)
 
 
@@ -230,32 +229,39 @@ def unpayable(order_id: str, session_id: str, *, is_paid: bool) -> OrderUnpayabl
     )
 
 
-def must_be_open(sale: Sale) -> None:
-    """Raises ORDER_CLOSED."""
+def order_closed(sale: Sale) -> Refusal:
+    """The answer to whoever wants to change or pay an order that is over."""
+    status = sale.order.status.replace("_", " ")
+    message = f"The order is {status} and can neither be changed nor paid."
+    return Refusal("conflict", "ORDER_CLOSED", message)
+
+
+def attempt_active() -> Refusal:
+    """The answer while a payment is under way."""
+    return Refusal(
+        "conflict",
+        "ORDER_PAYMENT_ATTEMPT_ACTIVE",
+        "A payment of this order is under way.",
+        next_actions=("wait_for_payment",),
+        retryable=True,
+    )
+
+
+def must_be_changeable(sale: Sale) -> None:
+    """Raises ORDER_CLOSED, ORDER_PAYMENT_ATTEMPT_ACTIVE."""
     if sale.order.status != "open":
-        message = f"The order is {sale.order.status.replace('_', ' ')} and cannot be changed."
-        raise Refusal("conflict", "ORDER_CLOSED", message)
-
-
-def must_be_idle(sale: Sale) -> None:
-    """Raises ORDER_PAYMENT_ATTEMPT_ACTIVE."""
+        raise order_closed(sale)
     if sale.live_attempt_id is not None:
-        raise Refusal(
-            "conflict",
-            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
-            "A payment of this order is under way.",
-            next_actions=("wait_for_payment",),
-            retryable=True,
-        )
+        raise attempt_active()
 
 
 def fact(
     kind: type[Fact], resource: BaseModel, before: BaseModel | None = None, **more: Any
 ) -> Fact:
     """The resource as it is now, said as `kind`, with what it was `before` where that differs."""
-    previous = {} if before is None else _changes(before, resource)
-    said = kind.model_construct(**vars(resource), previous=previous, **more)
-    return cast("Fact", said)
+    previous = {} if before is None else changes(before, resource)
+    fields: dict[str, Any] = {**vars(resource), "previous": previous, **more}
+    return cast("Fact", kind.model_construct(**fields))
 
 
 def noted_change(
@@ -322,7 +328,8 @@ def _is_noted(sale: Sale, kind: ActivityType, session_id: str) -> bool:
     )
 
 
-def _changes(before: BaseModel, after: BaseModel) -> dict[str, Any]:
+def changes(before: BaseModel, after: BaseModel) -> dict[str, Any]:
+    """The old values of the fields that differ."""
     old, new = vars(before), vars(after)
     return {
         name: value for name, value in old.items() if name not in NOT_TOLD and new[name] != value

@@ -236,7 +236,7 @@ async def test_links_of_one_instant_are_told_apart_by_their_id(links: Desk):
 
     found = await pages(links, page_size=2)
 
-    assert sorted(sum(found, [])) == list("abcde")
+    assert sorted(name for page in found for name in page) == list("abcde")
 
 
 async def test_a_list_is_sorted_by_its_latest_change_if_asked(links: Desk):

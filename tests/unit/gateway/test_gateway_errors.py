@@ -42,7 +42,7 @@ def test_an_id_of_another_kind_is_an_invalid_id():
 
 
 @pytest.mark.parametrize(
-    ("amount", "words"),
+    "amount, words",
     [
         (12.5, "whole number"),
         ("1250", "whole number"),
@@ -135,7 +135,7 @@ def test_a_body_that_is_no_object_has_no_param():
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"),
+    "kind, status",
     [
         ("invalid", 400),
         ("unauthenticated", 401),

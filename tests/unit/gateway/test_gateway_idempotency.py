@@ -19,7 +19,7 @@ def test_the_same_key_in_the_same_place_is_the_same_message():
 
 
 @pytest.mark.parametrize(
-    ("key", "scope"),
+    "key, scope",
     [
         ("other", SCOPE),
         ("k", ("mer_2", *SCOPE[1:])),

@@ -78,7 +78,7 @@ def test_a_parameter_given_twice_is_refused():
 
 def test_an_array_is_a_repeated_key():
     class Reasons(lists.QueryParams):
-        reasons: Annotated[list[str], Field(max_length=3)] = []
+        reasons: Annotated[list[str], Field(max_length=3)]
 
     params = lists.read_query(Reasons, MultiDict([("reasons", "a"), ("reasons", "b")]))
 

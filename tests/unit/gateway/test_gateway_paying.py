@@ -27,7 +27,7 @@ def intent(status, failure_code=None):
 
 
 @pytest.mark.parametrize(
-    ("given", "token"),
+    "given, token",
     [
         ({}, None),
         ({"payment_source_token": "tok_a"}, "tok_a"),
@@ -64,7 +64,7 @@ def test_a_saved_method_nobody_has_is_not_found(given):
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind"),
+    "status, code, kind",
     [
         ("requires_payment_method", "card_declined", "unprocessable"),
         ("canceled", "payment_action_expired", "unprocessable"),

@@ -1,0 +1,91 @@
+"""`flint audit`: check the invariants over all databases and the provider's ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from services.audit import messages, money, states
+from services.audit.report import Report
+from services.rooms import DATABASES, ROLES
+from shared.config import Settings
+from shared.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from shared.db.pool import Pool, open_pool
+from shared.payments.registry import ProviderSettings, open_providers
+
+PAUSE_SECONDS: Final = 0.5
+POOL_SIZE: Final = 2
+
+
+async def audit_all(settings: Settings, wait_seconds: float) -> bool:
+    """Print what was counted and every breach; whether all is well.
+
+    A breach counts only if it is still there after `wait_seconds` of looking: facts are on
+    their way between services for a moment.
+    """
+    async with _databases(settings) as dsns:
+        report = await audit(dsns, settings.public_url, wait_seconds)
+    sys.stdout.write("\n".join(report.lines()) + "\n")
+    sys.stdout.write("audit: all is well\n" if report.is_clean else "audit: BREACHES FOUND\n")
+    return report.is_clean
+
+
+async def audit(dsns: Mapping[str, str], public_url: str, wait_seconds: float) -> Report:
+    """Look until nothing is wrong or the time is over; what stayed wrong is in the report."""
+    deadline = time.monotonic() + wait_seconds
+    async with AsyncExitStack() as stack:
+        pools = {name: await _pool(stack, name, dsns[name]) for name in ROLES}
+        settings = ProviderSettings(public_url=public_url, sandbox_dsn=dsns["sandbox"])
+        sandbox = (await stack.enter_async_context(open_providers(settings))).sandbox
+        report = first = await _look(pools, sandbox.entries())
+        while not report.is_clean and time.monotonic() < deadline:
+            await asyncio.sleep(PAUSE_SECONDS)
+            report = first.still_in(await _look(pools, sandbox.entries()))
+    return report
+
+
+async def _look(pools: Mapping[str, Pool], ledger: AsyncIterator[money.LedgerEntry]) -> Report:
+    report = Report()
+    await money.check(pools["orders"], ledger, report)
+    await states.check(pools["sessions"], pools["orders"], pools["links"], report)
+    await messages.check(dict(pools), report)
+    return report
+
+
+async def _pool(stack: AsyncExitStack, name: str, dsn: str) -> Pool:
+    pool = await open_pool(dsn, name=f"audit-{name}", size=POOL_SIZE)
+    stack.push_async_callback(pool.close)
+    return pool
+
+
+@asynccontextmanager
+async def _databases(settings: Settings) -> AsyncIterator[dict[str, str]]:
+    """The configured ones, or the embedded server of `flint run`, running or not."""
+    if settings.links_database_url is not None:
+        yield {name: settings.secret(f"{name}_database_url") for name in DATABASES}
+        return
+    postgres = EmbeddedPostgres(settings.data / "postgres")
+    dsns = {name: postgres.url(f"flint_{name}") for name in DATABASES}
+    if await _is_running(dsns["links"]):
+        yield dsns
+        return
+    if not (settings.data / "postgres").is_dir():
+        raise EmbeddedPostgresError(
+            f"There is nothing to audit in {settings.data}/: set FLINT_DATA, or the "
+            "FLINT_…_DATABASE_URL variables of the installation."
+        )
+    async with postgres:
+        yield dsns
+
+
+async def _is_running(dsn: str) -> bool:
+    try:
+        pool = await open_pool(dsn, name="audit", size=2)
+    except Exception:  # whatever keeps it from answering, it is not a server we can use
+        return False
+    await pool.close()
+    return True
