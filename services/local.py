@@ -92,6 +92,9 @@ async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: flo
         providers=shop.providers,
         hub=shop.hub,
         key_limit=RateLimit(settings.rate_limit_per_second),
+        buyer_limit=RateLimit(
+            settings.buyer_rate_limit_per_second, 2 * settings.buyer_rate_limit_per_second
+        ),
         trusted_proxies=settings.trusted_proxies,
         health=health,
     )

@@ -113,6 +113,9 @@ async def _serve_http(
         providers=providers,
         hub=hub,
         key_limit=RateLimit(settings.rate_limit_per_second),
+        buyer_limit=RateLimit(
+            settings.buyer_rate_limit_per_second, 2 * settings.buyer_rate_limit_per_second
+        ),
         trusted_proxies=settings.trusted_proxies,
         health=health,
     )

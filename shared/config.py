@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     drain_seconds: Annotated[float, Field(ge=1, le=120)] = 15.0
     rate_limit_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    buyer_rate_limit_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     trusted_proxies: Annotated[int, Field(ge=0, le=5)] = 0
 
     secret_key: SecretStr | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,7 +19,9 @@ from tests.support.rabbit import (
 )
 from tests.support.rabbit_node import RabbitNode
 from tests.support.servers import NoServer, short_folder
-from tests.support.shops import Shop, open_local_shop, open_rabbit_shop
+
+if TYPE_CHECKING:
+    from tests.support.shops import Shop
 
 FreshDatabase = Callable[..., Awaitable[str]]
 
@@ -104,6 +107,8 @@ async def fresh_node_vhost(node_vhosts: Vhosts) -> AsyncIterator[FreshVhost]:
 @pytest.fixture(scope="session")
 async def local_shop() -> AsyncIterator[Shop]:
     """`flint run` as a newcomer starts it, for all tests that only use it."""
+    from tests.support.shops import open_local_shop
+
     with short_folder("shop") as folder:
         async with open_local_shop(folder) as shop:
             yield shop
@@ -112,6 +117,8 @@ async def local_shop() -> AsyncIterator[Shop]:
 @pytest.fixture(scope="session")
 async def rabbit_shop(databases: Databases, broker: Broker, vhosts: Vhosts) -> AsyncIterator[Shop]:
     """Four processes over RabbitMQ, for all tests that only use them."""
+    from tests.support.shops import open_rabbit_shop
+
     with short_folder("shop") as folder, vhosts.lend() as take:
         async with open_rabbit_shop(folder, databases, broker, await take()) as shop:
             yield shop

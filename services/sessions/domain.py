@@ -209,10 +209,12 @@ class Session:
         )
         return paying, ask
 
-    def ask_again(self, now: datetime) -> Session:
+    def ask_again(self, now: datetime) -> tuple[Session, PayOrder]:
         """Orders is silent: the same request again, by the same attempt id, ever more patiently."""
+        assert self.pay_order is not None, "there is something to ask"
         seconds = min(ASK_AGAIN_SECONDS * 2**self.asked, ASK_AGAIN_SECONDS_MAX)
-        return replace(self, asked=self.asked + 1, ask_again_at=now + timedelta(seconds=seconds))
+        again = now + timedelta(seconds=seconds)
+        return replace(self, asked=self.asked + 1, ask_again_at=again), self.pay_order
 
     # ---- what orders says --------------------------------------------------------------------
 

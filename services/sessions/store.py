@@ -58,6 +58,12 @@ FIND_FOR_BUYER: Final = f"SELECT {_COLUMNS} FROM sessions WHERE checkout_session
 
 LOCK_FOR_BUYER: Final = FIND_FOR_BUYER + " FOR UPDATE"
 
+LOCK_OPEN: Final = f"""
+    SELECT {_COLUMNS} FROM sessions
+    WHERE merchant_id = $1 AND order_id = $2 AND mode_environment = $3 AND status = 'open'
+    FOR UPDATE
+"""
+
 # At most two rows: the open one, and the one that an order was paid through.
 LOCK_OF_ORDER: Final = f"""
     SELECT {_COLUMNS} FROM sessions
@@ -87,23 +93,25 @@ LOCK_UNANSWERED: Final = f"""
     FOR UPDATE SKIP LOCKED
 """
 
-# A session that was resolved before and gets here after is still found: the word stays a minute.
 REMEMBER_CLOSED_LINK: Final = """
-    INSERT INTO closed_links (merchant_id, payment_link_id, asked_at) VALUES ($1, $2, $3)
-    ON CONFLICT (merchant_id, payment_link_id)
-    DO UPDATE SET asked_at = greatest(closed_links.asked_at, excluded.asked_at)
+    INSERT INTO closed_links (merchant_id, payment_link_id, closed_at, heard_at)
+    VALUES ($1, $2, $3, $4)
+    ON CONFLICT (merchant_id, payment_link_id) DO UPDATE
+    SET closed_at = greatest(closed_links.closed_at, excluded.closed_at),
+        heard_at = excluded.heard_at
 """
 
 LOCK_OF_CLOSED_LINKS: Final = f"""
     SELECT {_COLUMNS}
     FROM closed_links JOIN sessions USING (merchant_id, payment_link_id)
-    WHERE status = 'open' AND live_attempt_id IS NULL AND created_at <= asked_at
+    WHERE status = 'open' AND live_attempt_id IS NULL AND created_at <= closed_at
     LIMIT $1
     FOR UPDATE OF sessions SKIP LOCKED
 """
 
+# A session that was resolved before and gets here after is found too: the word stays a minute.
 FORGET_CLOSED_LINKS: Final = """
-    DELETE FROM closed_links WHERE asked_at < $1::timestamptz - interval '1 minute'
+    DELETE FROM closed_links WHERE heard_at < $1::timestamptz - interval '1 minute'
 """
 
 _LIST: Final = f"""
@@ -201,7 +209,7 @@ def _new_row(session: Session) -> tuple[Any, ...]:
 
 
 async def add(tx: Tx, session: Session) -> None:
-    """A new session. If its order got an open one meanwhile, UniqueViolation: the bus looks again."""
+    """A new session. Raises UniqueViolation if its order got an open one: the bus looks again."""
     await tx.db.execute(ADD, *_new_row(session))
 
 
@@ -276,13 +284,21 @@ def _found(row: Record | None, tx: Tx) -> Session:
     return _session(row, tx.public_url)
 
 
+async def lock_open(tx: Tx, order_id: str | None) -> list[Session]:
+    """The order's open session, if it has one; none for an order that is yet to be made."""
+    if order_id is None:
+        return []
+    rows = await tx.db.fetch(LOCK_OPEN, tx.merchant_id, order_id, tx.mode)
+    return [_session(row, tx.public_url) for row in rows]
+
+
 async def lock_said(tx: Tx, checkout_session_id: str) -> Session:
     """The session an event is about. Raises Unavailable while it is not here yet.
 
     The event that opens a session may be slower than one that orders says about it: the bus
     brings the latter again, so nothing is lost and nothing has to arrive in order.
     """
-    row = await tx.db.fetchrow(LOCK_FOR_BUYER, checkout_session_id)
+    row = await tx.db.fetchrow(LOCK, tx.merchant_id, checkout_session_id, tx.mode)
     if row is None:
         raise Unavailable(f"{checkout_session_id} has not been opened here yet")
     return _session(row, tx.public_url)
@@ -333,7 +349,7 @@ async def remember_closed_link(tx: Tx, msg: LinkDeactivated) -> None:
 
 
 async def forget_closed_links(tx: Tx) -> None:
-    """What was remembered a minute ago has been done."""
+    """Once nothing is left to close: what was heard a minute ago is done."""
     await tx.db.execute(FORGET_CLOSED_LINKS, tx.now)
 
 

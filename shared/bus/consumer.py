@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from shared.bus import inbox, outbox
 from shared.bus.caller import WireReply, reply_adapter
 from shared.bus.fate import ATTEMPTS_MAX, Fate, fate
+from shared.bus.loops import endless
 from shared.bus.outbox import Handled, OutboxRow
 from shared.bus.room import Handler, Recorder, Room
 from shared.bus.transport import Lane, Settled
@@ -39,6 +40,7 @@ RECORD_BATCH_MAX: Final = 200
 WORKERS: Final = 2
 HANDLER_SECONDS: Final = 30.0
 OUTAGE_RETRIES: Final = 3
+REPEATS_MAX: Final = 5
 DATABASE_WAIT_SECONDS: Final = 30.0
 
 
@@ -114,9 +116,9 @@ class Consumer:
     async def run(self) -> None:
         """Work the queues until cancelled. An ended worker ends the service."""
         async with asyncio.TaskGroup() as group:
-            for lane in self._queues.values():
+            for lane, queue in self._queues.items():
                 for _ in range(self._workers):
-                    group.create_task(self._work(lane))
+                    group.create_task(endless(f"consumer.{lane}", self._work(queue)))
             if self.room.recorder is not None:
                 group.create_task(self._keep_records(self.room.recorder))
 
@@ -272,7 +274,8 @@ class Consumer:
                 async with asyncio.timeout(HANDLER_SECONDS):
                     return await self._once(job)
             except Exception as error:
-                is_repeat = isinstance(error, UniqueViolation)  # another copy won: read its answer
+                # Another copy or another message won: look again. A bug violates it for ever.
+                is_repeat = isinstance(error, UniqueViolation) and attempt < REPEATS_MAX
                 if not (is_repeat or is_outage(error)) or self._is_hopeless(job, began, attempt):
                     return await self._refused_or_failed(job, error)
                 await asyncio.sleep(random.uniform(0.05, 0.15) * min(attempt, 10))  # noqa: S311 jitter

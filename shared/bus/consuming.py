@@ -24,7 +24,7 @@ from shared.bus.fate import Fate, retry_level
 from shared.bus.line import BROKER_ERRORS, Line, explain
 from shared.bus.rpc import pack
 from shared.bus.topology import DEAD, RETRY, queues_of, retry_queue
-from shared.bus.transport import Lane, Receiver, Settled, Unroutable
+from shared.bus.transport import Lane, Receiver, Settled
 from shared.bus.wire import Malformed, from_message
 from shared.contracts.base import Envelope
 from shared.errors import Unavailable
@@ -88,8 +88,9 @@ class RoomConsumption:
         self._held += 1
         try:
             await self._handle(queue, lane, message)
-        except (*BROKER_ERRORS, Unavailable, Unroutable) as error:
-            # Not acknowledged: the broker delivers it again, and the inbox drops a repeat.
+        except Exception as error:
+            # Not acknowledged: the broker delivers it again, and the inbox drops a repeat. Even
+            # a bug of ours must not keep a message and its prefetch slot for ever.
             log.warning("message.unsettled", queue=queue, reason=explain(error))
             await self._give_back(message)
         finally:

@@ -19,6 +19,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
+from shared.bus.loops import is_cancelled
 from shared.errors import Unavailable
 
 log = structlog.get_logger("flint.amqp")
@@ -80,7 +81,10 @@ class Line:
             self._connection.close_callbacks.add(self._on_loss)
             async with asyncio.timeout(SETUP_SECONDS):
                 await self._set_up(self)
-        except (*BROKER_ERRORS, Unavailable) as error:
+        except (*BROKER_ERRORS, Unavailable, asyncio.CancelledError) as error:
+            if is_cancelled():
+                raise
+            # A connection that dies in the middle of a set-up may also say "cancelled".
             log.warning("broker.unreachable", line=self._name, reason=explain(error))
             await self.close()
             return False
@@ -111,11 +115,17 @@ class Line:
             return
         try:
             await asyncio.wait_for(connection.close(), CLOSE_SECONDS)
-        except BROKER_ERRORS as error:
+        except (*BROKER_ERRORS, asyncio.CancelledError) as error:
+            if is_cancelled():
+                raise
             log.debug("broker.close_failed", line=self._name, reason=explain(error))
 
-    def _on_loss(self, *_: Any) -> None:
+    def lose(self) -> None:
+        """Give the connection up: everything is set up again on a new one."""
         self._lost.set()
+
+    def _on_loss(self, *_: Any) -> None:
+        self.lose()
 
 
 def explain(error: BaseException) -> str:

@@ -21,8 +21,9 @@ from shared.bus.caller import CALL_SECONDS, Answer
 from shared.bus.consuming import RoomConsumption
 from shared.bus.fate import RETRY_DELAYS_SECONDS
 from shared.bus.line import BROKER_ERRORS, Line, explain
+from shared.bus.loops import endless, is_cancelled
 from shared.bus.outbox import MessageKind
-from shared.bus.rpc import RpcCaller
+from shared.bus.rpc import PUBLISH_SECONDS, RpcCaller
 from shared.bus.topology import EVENTS, EXCHANGES, REQUESTS
 from shared.bus.transport import NotConfirmed, Receiver, Subscription, Unroutable
 from shared.bus.wire import to_message
@@ -32,7 +33,6 @@ from shared.errors import Unavailable
 log = structlog.get_logger("flint.amqp")
 R = TypeVar("R")
 
-PUBLISH_SECONDS: Final = 5.0
 READY_SECONDS: Final = 2.0
 
 
@@ -53,8 +53,8 @@ class RabbitTransport:
     async def run(self) -> None:
         """Keep both connections up until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publishing.run())
-            group.create_task(self._consuming.run())
+            group.create_task(endless("broker.publish", self._publishing.run()))
+            group.create_task(endless("broker.consume", self._consuming.run()))
 
     async def publish(self, kind: MessageKind, envelope: Envelope) -> None:
         """Confirmed by the broker, or an exception that says what is known."""
@@ -69,8 +69,7 @@ class RabbitTransport:
                 message, key, mandatory=True, timeout=PUBLISH_SECONDS
             )
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_cancelled():
                 raise
             # A frozen connection cancels its publishers, though nobody cancelled this task.
             raise NotConfirmed("the connection froze while publishing") from None
@@ -90,8 +89,18 @@ class RabbitTransport:
         )
         self._rooms.append(consumption)
         if self._consuming.is_up:
-            await consumption.start(self._consuming)
+            await self._start(consumption)
         return consumption
+
+    async def _start(self, consumption: RoomConsumption) -> None:
+        """A queue that is missing now closes the line, which starts the room when it is there."""
+        try:
+            await consumption.start(self._consuming)
+        except (*BROKER_ERRORS, asyncio.CancelledError) as error:
+            if is_cancelled():
+                raise
+            log.warning("consumer.not_started", reason=explain(error))
+            self._consuming.lose()
 
     async def call(
         self,

@@ -16,10 +16,12 @@ import structlog
 
 from shared.bus import outbox
 from shared.bus.fate import retry_delay
+from shared.bus.loops import endless
 from shared.bus.outbox import LEASE_SECONDS, OutboxRow
-from shared.bus.transport import NotConfirmed, RetryLater, Transport, Unroutable
+from shared.bus.transport import RetryLater, Transport, Unroutable
 from shared.db.pool import Pool, connection, is_outage
 from shared.db.pool import reason as database_reason
+from shared.errors import Unavailable
 
 log = structlog.get_logger("flint.relay")
 
@@ -66,9 +68,9 @@ class Relay:
     async def run(self) -> None:
         """Until cancelled. Any loop that ends takes the service with it, loudly."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publish_fresh())
-            group.create_task(self._poll())
-            group.create_task(self._delete_sent())
+            group.create_task(endless("relay.publish", self._publish_fresh()))
+            group.create_task(endless("relay.poll", self._poll()))
+            group.create_task(endless("relay.delete", self._delete_sent()))
 
     async def drain(self, seconds: float = 5.0) -> None:
         """Publish what is held and delete what was confirmed, within the bound."""
@@ -100,7 +102,7 @@ class Relay:
             await self._transport.publish(row.kind, row.envelope)
         except Unroutable as error:
             await self._give_back(row, str(error), is_permanent=True)
-        except NotConfirmed as error:
+        except Unavailable as error:  # not confirmed, or no broker to ask
             await self._give_back(row, str(error), wants_retry=isinstance(error, RetryLater))
         else:
             self._sent.append(row.id)

@@ -19,6 +19,7 @@ from aio_pika.exceptions import PublishError
 
 from shared.bus.caller import WireReply
 from shared.bus.line import BROKER_ERRORS, explain
+from shared.bus.loops import is_cancelled
 from shared.bus.topology import REQUESTS
 from shared.bus.wire import remaining_ms, to_message
 from shared.contracts.base import Command, Context, Envelope
@@ -30,6 +31,7 @@ R = TypeVar("R")
 REPLY_TO: Final = "amq.rabbitmq.reply-to"
 WAITING_MAX: Final = 5_000
 DECLARE_SECONDS: Final = 5.0
+PUBLISH_SECONDS: Final = 5.0
 
 
 class RpcCaller:
@@ -96,10 +98,11 @@ class RpcCaller:
             expiration=remaining_ms(envelope.deadline) / 1000,
         )
         try:
-            await self._exchange.publish(message, f"rpc.{envelope.topic}", mandatory=True)
+            await self._exchange.publish(
+                message, f"rpc.{envelope.topic}", mandatory=True, timeout=PUBLISH_SECONDS
+            )
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_cancelled():
                 raise
             raise Unavailable("the connection froze while asking") from None
         except PublishError:

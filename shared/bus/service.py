@@ -17,6 +17,7 @@ import structlog
 from shared.bus import inbox, outbox
 from shared.bus.consumer import Consumer
 from shared.bus.fate import RETRY_DELAYS_SECONDS
+from shared.bus.loops import endless
 from shared.bus.relay import Relay
 from shared.bus.room import SWEEP_BATCH, Room, Sweep
 from shared.bus.transport import Subscription, Transport
@@ -80,7 +81,7 @@ class Service:
             loops = [
                 group.create_task(self.consumer.run()),
                 group.create_task(self.relay.run()),
-                *(group.create_task(self._sweep_forever(s)) for s in self._sweeps()),
+                *(group.create_task(endless(s.name, self._sweep_forever(s))) for s in self._sweeps()),
             ]
             self._subscription = await self._transport.subscribe(self.consumer)
             await stop.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from shared.contracts.base import Command, Context, Effect, Event
 from shared.db.pool import Connection
@@ -18,7 +19,7 @@ from shared.ids import new_id, new_ulid
 class Said:
     """One message on its way to the outbox."""
 
-    message: Event | Command[object] | Effect
+    message: Event | Command[Any] | Effect
     context: Context
 
 
@@ -55,7 +56,7 @@ class Tx:
         """Say facts. Sweeps and buyers' requests pass the context of the resource's merchant."""
         self.said += [Said(event, context or self._context_of(event)) for event in events]
 
-    def send(self, *messages: Command[object] | Effect, context: Context | None = None) -> None:
+    def send(self, *messages: Command[Any] | Effect, context: Context | None = None) -> None:
         """Ask, durably and without waiting: the answer comes as an event."""
         self.said += [Said(message, context or self.context) for message in messages]
 

@@ -161,6 +161,7 @@ async def open_local_shop(folder: Path) -> AsyncIterator[Shop]:
         "FLINT_DATA": str(folder / "data"),
         "FLINT_LOG_FORMAT": "json",
         "FLINT_RATE_LIMIT_PER_SECOND": "100000",
+        "FLINT_BUYER_RATE_LIMIT_PER_SECOND": "100000",
     }
     shop = Shop("local", f"http://localhost:{port}", env, folder)
     try:
@@ -200,6 +201,7 @@ def _environment(
         "FLINT_PUBLIC_URL": f"http://localhost:{port}",
         "FLINT_SECRET_KEY": "k" * 40,
         "FLINT_RATE_LIMIT_PER_SECOND": "100000",
+        "FLINT_BUYER_RATE_LIMIT_PER_SECOND": "100000",
         "FLINT_TOPOLOGY_AMQP_URL": amqp_url,
         "FLINT_TOPOLOGY_MANAGEMENT_URL": api_url,
     }

@@ -66,12 +66,17 @@ class QueryParams(BaseModel):
     """A query string; an unknown parameter is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReadParams(QueryParams):
+    """What every read tolerates."""
+
     read_mask: Annotated[str | None, Field(description="Tolerated; answers are always whole.")] = (
         None
     )
 
 
-class ListParams(QueryParams):
+class ListParams(ReadParams):
     """What every list understands. Time ranges are exclusive."""
 
     page_size: PageSize = 20

@@ -57,9 +57,9 @@ DESCRIPTIONS: Final = {
 }
 _RETRYING: Final = (409, 429, 503)
 TAGS: Final = {
-    "payment-links": "Payment links: reusable templates behind a public URL.",
-    "checkout-sessions": "Checkout sessions: one hosted page, one buyer, one payment.",
-    "orders": "Orders: what was bought, what it costs, what was paid.",
+    "payment-links": "Reusable templates behind a public URL.",
+    "checkout-sessions": "One hosted page, one buyer, one payment.",
+    "orders": "What was bought, what it costs, what was paid.",
 }
 
 
@@ -109,9 +109,9 @@ def serving(
 
 
 def _query_parameters(operation: Operation) -> list[Json]:
-    schema = tidied(operation.query.model_json_schema(schema_generator=Schemas))
+    schema = tidied(operation.query_params.model_json_schema(schema_generator=Schemas))
     parameters = []
-    for name, shape in schema["properties"].items():
+    for name, shape in schema.get("properties", {}).items():
         words = shape.pop("description", None)
         parameter = {"name": name, "in": "query", "required": False, "schema": _not_null(shape)}
         parameters.append({**parameter, "description": words} if words else parameter)

@@ -6,6 +6,7 @@ the handler; then the envelope. OpenAPI is generated from the same facts, so the
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from services.gateway import body as bodies
 from services.gateway.accounts import domain as keys
 from services.gateway.api import idempotency, lists
 from services.gateway.api.idempotency import Once
-from services.gateway.api.lists import ListParams, QueryParams
+from services.gateway.api.lists import ListParams, QueryParams, ReadParams
 from services.gateway.door import MERCHANT_ID, REQUEST_ID, json_answer
 from services.gateway.errors import Turned, of_problem
 from services.gateway.gateway import GATEWAY, Gateway
@@ -115,7 +116,7 @@ class Operation:
     status: int = 200
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
-    query: type[QueryParams] = QueryParams
+    query: type[ListParams] | None = None
     beside: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     codes: tuple[str, ...] = ()
@@ -130,7 +131,12 @@ class Operation:
     @property
     def is_list(self) -> bool:
         """Whether it answers with pages."""
-        return issubclass(self.query, ListParams)
+        return self.query is not None
+
+    @property
+    def query_params(self) -> type[QueryParams]:
+        """What its query string may say."""
+        return self.query or (QueryParams if self.is_write else ReadParams)
 
     @property
     def path_ids(self) -> list[str]:
@@ -169,7 +175,7 @@ async def _understand(operation: Operation, request: web.Request) -> ApiCall:
     gateway = request.app[GATEWAY]
     context = await _let_in(operation, request, gateway)
     ids = _path_ids(operation, request)
-    query = lists.read_query(operation.query, request.query)
+    query = lists.read_query(operation.query_params, request.query)
     given, body = await _body(operation, request)
     call = ApiCall(gateway, context, request.path, ids, query, body)
     if operation.is_write:
@@ -202,7 +208,7 @@ def _count(wait_seconds: float) -> None:
             "Too many requests in a short time.",
             next_actions=("Wait as long as Retry-After says, then send it again.",),
             retryable=True,
-            retry_after_seconds=max(1, round(wait_seconds + 0.5)),
+            retry_after_seconds=math.ceil(wait_seconds),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -37,8 +37,9 @@ class Schemas(GenerateJsonSchema):
         return super().field_is_required(field, total)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """A default is a matter of requests; null as one says nothing."""
-        if self.mode == "serialization" or schema.get("default", ...) is None:
+        """A default is a matter of requests; null and empty ones say nothing."""
+        default = schema.get("default")
+        if self.mode == "serialization" or isinstance(default, BaseModel) or not default:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -12,7 +13,15 @@ from services.gateway.gateway import GATEWAY
 from services.gateway.pages import guard, remembered, views
 from services.gateway.pages.answer import brand_of, context_of, own_path, page, see_other
 from services.gateway.pages.checkout_view import checkout_page, ended_page, waiting_page
-from services.gateway.pages.seeing import Seen, id_of, is_young, look, look_patiently, standing
+from services.gateway.pages.seeing import (
+    Seen,
+    Standing,
+    id_of,
+    is_young,
+    look,
+    look_patiently,
+    standing,
+)
 from services.gateway.pages.words import PLACES_GONE
 from shared.contracts.links import ShowLink
 from shared.contracts.payments import ResumePayment
@@ -30,19 +39,7 @@ async def show(request: web.Request) -> web.Response:
         if is_young(checkout_session_id, now):
             return await _preparing(request, None)
         raise not_found("checkout session")
-    match standing(seen, now):
-        case "paid":
-            return see_other(f"/c/{checkout_session_id}/receipt")
-        case "action":
-            return await _to_action(request, seen)
-        case "processing":
-            return page(request, waiting_page(seen, await brand(request, seen)))
-        case "preparing":
-            return await _preparing(request, seen)
-        case "ended":
-            return await ended(request, seen)
-        case "open":
-            return await payable(request, seen)
+    return await PAGES[standing(seen, now)](request, seen)
 
 
 async def payable(
@@ -55,7 +52,7 @@ async def payable(
     notice: str = "",
 ) -> web.Response:
     """The form to pay with, filled in with what this browser typed before."""
-    code = seen.attempt.failure_code if seen.attempt else None
+    code = (seen.attempt.failure_code if seen.attempt else None) or ""
     if code in PLACES_GONE:
         gone = views.StatusPage(await brand(request, seen), PLACES_GONE[code])
         return page(request, gone)
@@ -121,6 +118,14 @@ async def _moved(request: web.Request, seen: Seen) -> Seen:
     return await gateway.hub.until(checkout_session_id, moved, seconds=RETURN_SECONDS) or seen
 
 
+async def _to_receipt(_: web.Request, seen: Seen) -> web.Response:
+    return see_other(f"/c/{seen.session.checkout_session_id}/receipt")
+
+
+async def _wait(request: web.Request, seen: Seen) -> web.Response:
+    return page(request, waiting_page(seen, await brand(request, seen)))
+
+
 async def _to_action(request: web.Request, seen: Seen) -> web.Response:
     """On to the bank's page. A foreign one is reached from a page of ours, not by a redirect: a
     browser that came by posting a form would refuse to follow it (form-action)."""
@@ -130,7 +135,7 @@ async def _to_action(request: web.Request, seen: Seen) -> web.Response:
         return see_other(path)
     if seen.order is None or url is None:
         return await _preparing(request, seen)
-    answer = page(request, waiting_page(seen, await brand(request, seen)))
+    answer = await _wait(request, seen)
     answer.headers["Refresh"] = f"0; url={url}"
     return answer
 
@@ -152,3 +157,13 @@ async def _start_again(request: web.Request, seen: Seen) -> str:
         return ""
     shown = answer.value
     return f"/l/{shown.slug}" if shown.unavailable_reason is None else ""
+
+
+PAGES: Final[Mapping[Standing, Callable[[web.Request, Seen], Awaitable[web.Response]]]] = {
+    "preparing": _preparing,
+    "open": payable,
+    "processing": _wait,
+    "action": _to_action,
+    "paid": _to_receipt,
+    "ended": ended,
+}

@@ -5,6 +5,7 @@ A form's token makes pressing pay twice one attempt: its nonce is the id of the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -22,14 +23,50 @@ from shared.contracts.base import Context
 from shared.contracts.orders import Order, ReviseOrder
 from shared.contracts.sessions import PayAccepted, Payer, PaySession, ShownSession
 from shared.errors import Refusal, not_found
-from shared.money import AMOUNT_MAX, Money, money
+from shared.money import Money
 from shared.payments.port import Card, PaymentProvider
 
 OUTCOME_SECONDS: Final = 6.0
 TOTAL_CHANGED: Final = NOTICES["ORDER_CONFLICT"]
-NO_PROVIDER: Final = "This shop cannot take card payments yet. You have not been charged."
+NO_PROVIDER: Final = "Cards cannot be taken here yet. You have not been charged."
 # Sessions' own states: its page tells them better than any sentence here.
 _STATES: Final = ("CHECKOUT_SESSION_NOT_OPEN", "CHECKOUT_PAYMENT_RESOLVING")
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A button pressed on the page of a session that can be paid."""
+
+    request: web.Request
+    seen: Seen
+    order: Order
+    form: Form
+    nonce: str
+
+    @property
+    def gateway(self) -> Gateway:
+        """What every handler has at hand."""
+        return self.request.app[GATEWAY]
+
+    @property
+    def context(self) -> Context:
+        """For whom the request is: the session's merchant."""
+        session = self.seen.session
+        return context_of(self.request, session.merchant_id, session.mode_environment)
+
+    @property
+    def due(self) -> Money:
+        """What the order owes now."""
+        return self.order.net_amounts.balance_money
+
+    async def again(
+        self, status: int, *, errors: dict[str, str] | None = None, notice: str = ""
+    ) -> web.Response:
+        """The same page with what was typed, and what is wrong with it."""
+        values = shown_again(self.form)
+        return await payable(
+            self.request, self.seen, status=status, values=values, errors=errors, notice=notice
+        )
 
 
 async def press(request: web.Request) -> web.Response:
@@ -45,36 +82,130 @@ async def press(request: web.Request) -> web.Response:
         raise not_found("checkout session")
     if seen.order is None or standing(seen, request.app[GATEWAY].clock()) != "open":
         return see_other(f"/c/{checkout_session_id}")
-    if form.get("action") == "update":
-        return await _update(request, seen, seen.order, form)
-    return await _pay(request, seen, form, nonce)
+    pressed = Pressed(request, seen, seen.order, form, nonce)
+    return await (_update(pressed) if form.get("action") == "update" else _pay(pressed))
 
 
 async def back_to_page(request: web.Request) -> web.Response:
-    """A reload of the address that forms are sent to."""
+    """A visit to the address that forms are sent to, such as a reload by hand."""
     return see_other(f"/c/{id_of(request)}")
 
 
-async def _pay(request: web.Request, seen: Seen, form: Form, nonce: str) -> web.Response:
-    payer, errors = read_payer(form, seen.session)
-    expected = _expected(form, seen)
-    if expected is None:
-        return await _again(request, seen, form, 409, notice=TOTAL_CHANGED)
-    if expected.amount:
-        errors |= missing_of_card(form)
+async def _update(pressed: Pressed) -> web.Response:
+    """Another tip: a new quote, shown before anything is charged."""
+    session, order = pressed.seen.session, pressed.order
+    if "tip" in pressed.form and session.tip.is_enabled:
+        tip, wrong = picked_tip(pressed.form, session.tip, order)
+        if wrong:
+            return await pressed.again(422, errors={"tip": wrong})
+        command = ReviseOrder(order_id=order.order_id, expected_revision=order.revision, tip=tip)
+        try:
+            await pressed.gateway.caller.call(command, context=pressed.context)
+        except Refusal as refusal:
+            if refusal.code == "INVALID_TIP_AMOUNT":
+                return await pressed.again(422, errors={"tip": refusal.message})
+            if refusal.kind != "conflict":
+                raise
+    return see_other(f"/c/{session.checkout_session_id}")
+
+
+async def _pay(pressed: Pressed) -> web.Response:
+    payer, errors = read_payer(pressed.form, pressed.seen.session)
+    if not _is_expected(pressed.form, pressed.due):
+        return await pressed.again(409, notice=TOTAL_CHANGED)
+    if pressed.due.amount:
+        errors |= missing_of_card(pressed.form)
     if errors:
-        return await _again(request, seen, form, 422, errors=errors)
-    provider = _provider_of(request.app[GATEWAY], seen)
-    if provider is None and expected.amount:
-        return await _again(request, seen, form, 422, notice=NO_PROVIDER)
+        return await pressed.again(422, errors=errors)
+    provider = _provider_of(pressed)
+    if pressed.due.amount and provider is None:
+        return await pressed.again(422, notice=NO_PROVIDER)
     try:
-        token = await _token_of(provider, form) if expected.amount else None
-        accepted = await _start(
-            request, seen, nonce, _command(request, seen, form, token, payer, expected)
-        )
+        token = await _token_of(pressed, provider)
+        accepted = await _start(pressed, payer, token)
     except Refusal as refusal:
-        return await _refused(request, seen, form, refusal)
-    decided = await _outcome(request, seen, accepted)
-    answer = see_other(_next_path(request.app[GATEWAY], accepted, decided))
-    _remember(request, answer, seen, form)
+        return await _refused(pressed, refusal)
+    decided = await _outcome(pressed, accepted)
+    answer = see_other(_next_path(pressed, decided))
+    typed = shown_again(pressed.form) | {remembered.PAYING: "1"}
+    remembered.keep(pressed.request, answer, accepted.checkout_session_id, typed)
     return answer
+
+
+def _is_expected(form: Form, due: Money) -> bool:
+    """Whether the page that the buyer pressed pay on showed what is due now."""
+    shown = form.get("expected_amount"), form.get("expected_currency")
+    return shown == (str(due.amount), due.currency)
+
+
+def _provider_of(pressed: Pressed) -> PaymentProvider | None:
+    """Who takes the money: the sandbox in test mode, nobody yet in live mode."""
+    providers = pressed.gateway.providers
+    is_test = pressed.seen.session.mode_environment == "test"
+    return providers.get("sandbox") if providers is not None and is_test else None
+
+
+async def _token_of(pressed: Pressed, provider: PaymentProvider | None) -> str | None:
+    """The card as the provider's token. From here on nobody knows its number."""
+    if provider is None or not pressed.due.amount:
+        return None
+    form = pressed.form
+    card = Card(number=form["card_number"], exp=form["card_exp"], cvc=form["card_cvc"])
+    return await provider.tokenize(card)
+
+
+async def _start(pressed: Pressed, payer: Payer, token: str | None) -> PayAccepted:
+    checkout_session_id = pressed.seen.session.checkout_session_id
+    command = PaySession(
+        checkout_session_id=checkout_session_id,
+        payment_source_token=token,
+        expected_amount_money=pressed.due,
+        payer=payer,
+        has_accepted_terms=has_accepted(pressed.form),
+        return_url=f"{pressed.gateway.public_url}/c/{checkout_session_id}/return",
+    )
+    message_id = f"pay:{checkout_session_id}:{pressed.nonce}"
+    caller = pressed.gateway.caller
+    answer = await caller.call(command, context=pressed.context, message_id=message_id)
+    return answer.value
+
+
+async def _refused(pressed: Pressed, refusal: Refusal) -> web.Response:
+    if refusal.code in _STATES:
+        return see_other(f"/c/{pressed.seen.session.checkout_session_id}")
+    if refusal.kind in ("not_found", "rate_limited"):
+        raise refusal
+    if refusal.param and refusal.param.startswith("card_"):
+        return await pressed.again(422, errors={refusal.param: refusal.message})
+    errors = refused_field(refusal.param)
+    notice = "" if errors else NOTICES.get(refusal.code, refusal.message)
+    return await pressed.again(422, errors=errors, notice=notice)
+
+
+async def _outcome(pressed: Pressed, accepted: PayAccepted) -> ShownSession | None:
+    """The session once this attempt is decided, or None after `OUTCOME_SECONDS`."""
+    gateway, checkout_session_id = pressed.gateway, accepted.checkout_session_id
+
+    async def decided() -> ShownSession | None:
+        shown = await show_session(gateway, checkout_session_id, pressed.context)
+        attempt = shown.attempt if shown else None
+        is_running = (
+            attempt is not None
+            and attempt.attempt_id == accepted.attempt_id
+            and attempt.status == "processing"
+        )
+        return None if is_running else shown
+
+    return await gateway.hub.until(checkout_session_id, decided, seconds=OUTCOME_SECONDS)
+
+
+def _next_path(pressed: Pressed, shown: ShownSession | None) -> str:
+    """Where the buyer goes from here; a bank of another origin is reached from our own page."""
+    path = f"/c/{pressed.seen.session.checkout_session_id}"
+    if shown is None:
+        return path
+    if shown.checkout_session.status == "paid":
+        return f"{path}/receipt"
+    if shown.attempt and shown.attempt.status == "requires_action":
+        return own_path(pressed.gateway, shown.attempt.redirect_url) or path
+    return path

@@ -77,8 +77,8 @@ def values_of(given: Mapping[str, str], shown: ShownLink) -> dict[str, str]:
         count = whole_number(given.get(f"quantity.{line.key}", ""))
         if count is not None and takes_quantity(line, count):
             values[f"quantity.{line.key}"] = str(count)
-    name, line = _the_amount_field(shown)
-    amount = _amount(given.get("amount", ""), line) if line else None
+    name, free = _the_amount_field(shown)
+    amount = _amount(given.get("amount", ""), free) if free else None
     if amount is not None:
         values[name] = major_text(amount.amount, amount.currency)
     return values

@@ -35,11 +35,6 @@ class Seen:
     attempt: Attempt | None
     order: Order | None
 
-    @property
-    def context_parts(self) -> tuple[str, Literal["test", "live"]]:
-        """For whom a request about this checkout is."""
-        return self.session.merchant_id, self.session.mode_environment
-
 
 def standing(seen: Seen, now: datetime) -> Standing:
     """What a buyer can do now. Time alone expires a session, before any sweep has said so."""

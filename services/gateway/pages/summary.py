@@ -9,7 +9,7 @@ from shared.money import Money
 
 
 def summary_of(order: Order, total: Money, message: str = "") -> views.Summary:
-    """Lines and sums; `total` is what the page is about: due on checkout, the whole on a receipt."""
+    """Lines and sums; `total` is what is due on a checkout, the whole on a receipt."""
     sums = order.net_amounts
     taxes = (views.SummaryTax("Tax", amount_of(sums.tax_money)),) if sums.tax_money.amount else ()
     return views.Summary(

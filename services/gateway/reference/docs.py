@@ -151,7 +151,7 @@ def _shown(api: Json, method: str, path: str, operation: Json) -> Shown:
         path=path,
         title=operation["summary"],
         words=operation["description"],
-        parameters=[_parameter(one) for one in operation["parameters"]],
+        parameters=[_parameter(one) for one in operation["parameters"] if one["in"] != "header"],
         body=rows_of(_resolved(api, body.get("schema", {}))),
         reply=type_of(media["schema"]["properties"]["data"]),
         command=_curl(api["servers"][0]["url"], method, path, operation, body),
@@ -189,12 +189,17 @@ def _pretty(value: Any) -> str:
 
 
 def rows_of(schema: Json) -> list[Row]:
-    """The fields of an object schema."""
+    """The fields of an object schema: required ones first, whole objects last."""
     required = schema.get("required", [])
-    return [
-        Row(name, type_of(shape), name in required, _notes(shape))
+    rows = [
+        (
+            name not in required,
+            "$ref" in shape,
+            Row(name, type_of(shape), name in required, _notes(shape)),
+        )
         for name, shape in schema.get("properties", {}).items()
     ]
+    return [row for *_, row in sorted(rows, key=lambda one: one[:2])]
 
 
 def _parameter(parameter: Json) -> Row:
@@ -231,7 +236,7 @@ def _notes(schema: Json) -> str:
         notes = [_notes(one) for one in schema["anyOf"]]
         return " ".join(note for note in notes if note)
     words = [schema.get("description", ""), _enum(schema), *_bounds(schema)]
-    if schema.get("default") not in (None, [], {}):
+    if "default" in schema:
         words.append(f"Default {json.dumps(schema['default'])}.")
     return " ".join(word for word in words if word)
 

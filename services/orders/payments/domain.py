@@ -131,9 +131,6 @@ def _refusal_of(sale: Sale, msg: PayOrder) -> Refusal | None:
         return ordering.order_closed(sale)
     if sale.live_attempt_id is not None:
         return ordering.attempt_active()
-    if sale.order.mode_environment not in PROVIDERS:
-        message = f"No payment provider is set up for live payments. {NOT_CHARGED}"
-        return Refusal("unprocessable", "payment_failed", message)
     return _mismatch(sale, msg)
 
 
@@ -145,7 +142,12 @@ def _mismatch(sale: Sale, msg: PayOrder) -> Refusal | None:
         return Refusal("conflict", "ORDER_CONFLICT", message, next_actions=("reload_order",))
     if not sale.balance:
         return None if sale.order.line_items else required("line_items")
-    return None if msg.payment_source_token else required("payment_source_token")
+    if not msg.payment_source_token:
+        return required("payment_source_token")
+    if sale.order.mode_environment not in PROVIDERS:
+        message = f"No payment provider is set up for live payments. {NOT_CHARGED}"
+        return Refusal("unprocessable", "payment_failed", message)
+    return None
 
 
 def _new_payment(sale: Sale, msg: PayOrder, at: Moment) -> Payment:
@@ -155,7 +157,7 @@ def _new_payment(sale: Sale, msg: PayOrder, at: Moment) -> Payment:
     return Payment(
         intent=_new_intent(sale, msg, at),
         phase=phase,
-        provider=PROVIDERS[sale.order.mode_environment],
+        provider=PROVIDERS[sale.order.mode_environment] if sale.balance else "none",
         next_action_at=at.now + ANSWER_WAIT,
         payment_source_token=msg.payment_source_token if sale.balance else None,
         return_url=msg.return_url,

@@ -63,11 +63,12 @@ CREATE INDEX sessions_to_expire ON sessions (expires_at)
     WHERE status = 'open' AND live_attempt_id IS NULL;
 CREATE INDEX sessions_to_ask_again ON sessions (ask_again_at) WHERE ask_again_at IS NOT NULL;
 
--- Links whose open sessions are being closed, a hundred at a time.
+-- Links whose open sessions are being closed, a hundred at a time: those opened until `closed_at`.
 CREATE TABLE closed_links (
     merchant_id text NOT NULL,
     payment_link_id text NOT NULL,
-    asked_at timestamptz NOT NULL,
+    closed_at timestamptz NOT NULL,
+    heard_at timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, payment_link_id)
 );
 

@@ -30,7 +30,8 @@ async def test_a_new_key_speaks_for_its_merchant_and_mode(pool: Pool):
     found = await Directory(pool).key_of(shown, NOON)
 
     assert (found.merchant_id, found.mode_environment) == (made.merchant_id, "live")
-    assert shown["X-API-Key"].startswith(found.key_prefix) and len(found.key_prefix) == 19
+    assert shown["X-API-Key"].startswith(found.key_prefix)
+    assert len(found.key_prefix) == 19
 
 
 async def test_the_secret_is_nowhere_in_the_database(pool: Pool):

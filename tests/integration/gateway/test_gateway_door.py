@@ -165,7 +165,8 @@ async def test_failures_of_services_have_their_status_and_no_detail(
 
         assert (response.status, json.loads(text)["error"]["code"]) == (status, code)
         assert ("Retry-After" in response.headers) is (status == 503)
-        assert "secret" not in text and "away" not in text
+        assert "secret" not in text
+        assert "away" not in text
 
 
 async def test_requests_over_the_keys_limit_are_429_before_anything_is_asked(pool: Pool):
@@ -174,7 +175,7 @@ async def test_requests_over_the_keys_limit_are_429_before_anything_is_asked(poo
         answers = [await shop.send("GET", f"{ORDERS}/ord_{ULID_A}") for _ in range(3)]
 
         assert [one.status for one in answers] == [200, 200, 429]
-        assert answers[2].headers["Retry-After"] == "2"
+        assert answers[2].headers["Retry-After"] == "1"
         assert len(shop.services.asked) == 2
 
 

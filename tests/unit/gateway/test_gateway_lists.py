@@ -87,6 +87,9 @@ def test_an_array_is_a_repeated_key():
 
 def test_read_mask_is_tolerated_and_is_no_filter():
     assert read(read_mask="order_id").filters() == read().filters()
+    assert read(lists.ReadParams, read_mask="order_id")
+    with pytest.raises(ValidationError):
+        read(lists.QueryParams, read_mask="order_id")
 
 
 def test_ids_in_filters_have_their_shape():

@@ -1,0 +1,14 @@
+"""Sessions as the bus sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.sessions.handlers import HANDLERS, SWEEPS
+from shared.bus.room import BUS_MIGRATIONS, Room
+
+
+def room() -> Room:
+    """The room, with the folders its tables come from."""
+    here = Path(__file__).parent / "migrations"
+    return Room("sessions", HANDLERS, sweeps=SWEEPS, migrations=(BUS_MIGRATIONS, here))

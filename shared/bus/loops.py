@@ -1,0 +1,32 @@
+"""Loops that must never end: one that does takes its process with it, loudly.
+
+A lost connection can end a coroutine with `CancelledError` though nobody cancelled its task, and
+a `TaskGroup` takes such a child for one that was cancelled on purpose: without this, a relay or
+a consumer would be gone while its service still looks healthy (reliability notes P3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+class LoopEnded(Exception):
+    """A loop that has no end has ended: a bug, and the process has to be started again."""
+
+
+async def endless(name: str, loop: Coroutine[Any, Any, None]) -> None:
+    """Run a loop until this task is cancelled; raises LoopEnded if it ends by itself."""
+    try:
+        await loop
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+    raise LoopEnded(f"the loop {name!r} ended by itself")
+
+
+def is_cancelled() -> bool:
+    """Whether somebody really cancelled the running task; else the driver only said so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
