@@ -78,11 +78,12 @@ async def open_shop(postgres: EmbeddedPostgres, public_url: str) -> AsyncIterato
 
 
 async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: float) -> None:
-    services_stop = asyncio.Event()
+    services_stop, is_seeded = asyncio.Event(), asyncio.Event()
 
     async def health() -> Mapping[str, Any]:
         checks = {name: await one.health() for name, one in shop.services.items()}
-        return {name: all(found.values()) for name, found in checks.items()}
+        well = {name: all(found.values()) for name, found in checks.items()}
+        return {**well, "demo": is_seeded.is_set(), "accepting": not stop.is_set()}
 
     gateway = Gateway(
         caller=shop.transport,
@@ -102,6 +103,7 @@ async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: flo
         running = [group.create_task(s.run(services_stop)) for s in shop.services.values()]
         async with serving(gateway, settings.host, settings.port):
             demo = await ensure_demo(gateway, settings.data / "demo.json")
+            is_seeded.set()
             _welcome(demo, began)
             await stop.wait()
             _say("Finishing what is running …")

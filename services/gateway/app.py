@@ -12,6 +12,7 @@ from services.gateway.api.operation import Operation, served
 from services.gateway.body import BODY_MAX
 from services.gateway.door import door, dress, json_answer
 from services.gateway.gateway import GATEWAY, Gateway
+from services.gateway.pages.routes import add_pages
 from services.gateway.reference import docs
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -33,6 +34,7 @@ def create_app(gateway: Gateway) -> web.Application:
         router.add_route(operation.method, operation.path, served(operation))
     router.add_route("GET", "/v1/openapi.json", openapi.serving(OPERATIONS))
     router.add_route("GET", "/docs", docs.serving(OPERATIONS))
+    add_pages(app, gateway)
     return app
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from services.links.template import FIELDS, Template
+from shared.contracts.base import changed
 from shared.contracts.link_requests import LinkStatus
 from shared.contracts.links import (
     LinkActivated,
@@ -201,15 +202,9 @@ class Link:
         }
 
     def _fact(self, kind: type[LinkFact], before: Link, **more: Any) -> LinkFact:
-        """`previous` holds the old value of every field that differs, times left out."""
-        old = before.shown().model_dump(mode="json")
-        new = self.shown().model_dump(mode="json")
-        previous = {
-            name: value
-            for name, value in old.items()
-            if value != new[name] and name != "updated_at"
-        }
-        return kind.model_construct(**self._fields(), previous=previous, **more)
+        fields = self._fields()
+        previous = changed(before._fields(), fields)
+        return kind.model_construct(**fields, previous=previous, **more)
 
 
 def create(

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.sessions.payer import refuse_incomplete
+from shared.contracts.base import changed
 from shared.contracts.link_requests import CustomField
 from shared.contracts.orders import OrderFact, OrderPaid, PayOrder
 from shared.contracts.payments import PaymentIntentFact
@@ -92,6 +93,7 @@ class Session:
     metadata: Mapping[str, str]
     order_revision: int = 0
     attempt: Attempt | None = None
+    attempt_moved_at: datetime | None = None
     pay_order: PayOrder | None = None
     ask_again_at: datetime | None = None
     asked: int = 0
@@ -202,6 +204,7 @@ class Session:
         paying = replace(
             self,
             attempt=Attempt(attempt_id=attempt_id, status="processing", started_at=now),
+            attempt_moved_at=now,
             pay_order=ask,
             ask_again_at=now + timedelta(seconds=ASK_AGAIN_SECONDS),
             asked=1,
@@ -275,6 +278,7 @@ class Session:
             completed_at=now,
             amount_money=paid if has_paid else self.amount_money,
             attempt=_succeeded(self.attempt, attempt_id, now),
+            attempt_moved_at=now,
             payment_intent_ids=_added(self.payment_intent_ids, attempt_id if has_paid else None),
         )
 
@@ -311,7 +315,14 @@ class Session:
     def _attempt_moved(self, status: AttemptStatus, now: datetime, **changes: Any) -> Session:
         assert self.attempt is not None, "only an attempt moves"
         attempt = self.attempt.model_copy(update={"status": status, **changes})
-        return replace(self, attempt=attempt, pay_order=None, ask_again_at=None, updated_at=now)
+        return replace(
+            self,
+            attempt=attempt,
+            attempt_moved_at=now,
+            pay_order=None,
+            ask_again_at=None,
+            updated_at=now,
+        )
 
     def _end(
         self,
@@ -333,7 +344,8 @@ class Session:
             **changes,
         )
         assert not ended.is_live, "no session ends under a payment in flight"
-        return ended, [kind.model_construct(**ended.fields(), previous={"status": self.status})]
+        fields = ended.fields()
+        return ended, [kind.model_construct(**fields, previous=changed(self.fields(), fields))]
 
 
 def _added(ids: tuple[str, ...], one: str | None) -> tuple[str, ...]:

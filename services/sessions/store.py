@@ -22,9 +22,9 @@ from shared.money import money
 _COLUMNS: Final = """
     checkout_session_id, merchant_id, mode_environment, order_id, payment_link_id, source, name,
     status, terminal_reason, closed_reason, amount, currency, order_revision,
-    client_reference_id, payment_intent_ids, frozen, metadata, attempt, pay_order, ask_again_at,
-    asked, failed_attempts, owed_end, expires_at, expired_at, completed_at, created_at,
-    updated_at, version
+    client_reference_id, payment_intent_ids, frozen, metadata, attempt, attempt_moved_at,
+    pay_order, ask_again_at, asked, failed_attempts, owed_end, expires_at, expired_at,
+    completed_at, created_at, updated_at, version
 """
 
 ADD: Final = """
@@ -42,7 +42,8 @@ SAVE: Final = """
     SET status = $4, terminal_reason = $5, closed_reason = $6, amount = $7, order_revision = $8,
         payment_intent_ids = $9, metadata = $10, attempt = $11, pay_order = $12,
         ask_again_at = $13, asked = $14, failed_attempts = $15, owed_end = $16,
-        expired_at = $17, completed_at = $18, updated_at = $19, version = version + 1
+        expired_at = $17, completed_at = $18, updated_at = $19, attempt_moved_at = $20,
+        version = version + 1
     WHERE merchant_id = $1 AND checkout_session_id = $2 AND version = $3
     RETURNING version
 """
@@ -170,6 +171,7 @@ def _session(row: Record, origin: str) -> Session:
         metadata=row["metadata"],
         order_revision=row["order_revision"],
         attempt=None if attempt is None else Attempt.model_validate(attempt),
+        attempt_moved_at=row["attempt_moved_at"],
         pay_order=None if pay_order is None else PayOrder.model_validate(pay_order),
         ask_again_at=row["ask_again_at"],
         asked=row["asked"],
@@ -253,6 +255,7 @@ def _moved_row(session: Session) -> tuple[Any, ...]:
         session.expired_at,
         session.completed_at,
         session.updated_at,
+        session.attempt_moved_at,
     )
 
 
@@ -344,8 +347,9 @@ async def _lock_batch(tx: Tx, statement: str, *args: object) -> list[Session]:
 
 
 async def remember_closed_link(tx: Tx, msg: LinkDeactivated) -> None:
-    """From now on the sweep closes the link's open sessions."""
-    await tx.db.execute(REMEMBER_CLOSED_LINK, msg.merchant_id, msg.payment_link_id, msg.updated_at)
+    """From now on the sweep closes the sessions that the link opened until it was deactivated."""
+    link = (msg.merchant_id, msg.payment_link_id)
+    await tx.db.execute(REMEMBER_CLOSED_LINK, *link, msg.updated_at, tx.now)
 
 
 async def forget_closed_links(tx: Tx) -> None:

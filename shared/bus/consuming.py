@@ -100,7 +100,10 @@ class RoomConsumption:
         try:
             envelope = from_message(message)
         except Malformed as error:
-            await self._bury_raw(queue, message, f"malformed: {error}")
+            log.warning("message.malformed", queue=queue, reason=str(error))
+            if lane != "rpc":  # a question has no parking place: nobody waits that long
+                await self._bury_raw(queue, message, f"malformed: {error}")
+            await message.ack()
             return
         is_redelivered = bool(message.redelivered)
         settled = await self._receiver.receive(envelope, lane=lane, is_redelivered=is_redelivered)
@@ -137,10 +140,8 @@ class RoomConsumption:
         await self._send(DEAD, queue, _copy(message, headers))
 
     async def _bury_raw(self, queue: str, message: AbstractIncomingMessage, reason: str) -> None:
-        log.warning("message.malformed", queue=queue, reason=reason)
         headers: dict[str, Any] = {**(message.headers or {}), "x-reason": reason, "x-attempt": 1}
         await self._send(DEAD, queue, _copy(message, headers))
-        await message.ack()
 
     async def _give_back(self, message: AbstractIncomingMessage) -> None:
         # `reject` counts against the delivery limit, so even this has an end: the parking queue.

@@ -44,7 +44,8 @@ async def apply(
 async def _declare(specs: Sequence[QueueSpec], amqp_url: str) -> None:
     connection = await asyncio.wait_for(aio_pika.connect(amqp_url), TIMEOUT_SECONDS)
     async with connection:
-        channel = await connection.channel()
+        channel = connection.channel()
+        await channel.initialize(timeout=TIMEOUT_SECONDS)
         for name, kind in EXCHANGES.items():
             await channel.declare_exchange(name, kind, durable=True, timeout=TIMEOUT_SECONDS)
         for spec in specs:

@@ -7,6 +7,7 @@ One class per topic, declared once; defining a topic twice fails at import.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -62,6 +63,18 @@ class Event(Message):
     def subject_id(self) -> str:
         """The id of the resource this fact is about; its `sequence` counts per this id."""
         return str(getattr(self, self.subject))
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """A fact's `previous`: the old value of each field that differs, None for one that was unset.
+
+    That it changed just now is no news.
+    """
+    return {
+        name: value
+        for name, value in before.items()
+        if name != "updated_at" and value != after[name]
+    }
 
 
 class Command(Message, Generic[Reply]):

@@ -268,27 +268,29 @@ class LinkFact(PaymentLink, Event):
 
 
 class LinkCreated(LinkFact, topic="link.created", subject="payment_link_id"):
-    pass
+    """A merchant made a link."""
 
 
 class LinkUpdated(LinkFact, topic="link.updated", subject="payment_link_id"):
-    pass
+    """A merchant changed a link; sessions already made keep what they froze."""
 
 
 class LinkActivated(LinkFact, topic="link.activated", subject="payment_link_id"):
-    pass
+    """Buyers may resolve the link again."""
 
 
 class LinkDeactivated(LinkFact, topic="link.deactivated", subject="payment_link_id"):
+    """No buyer can resolve the link; open sessions may finish, unless they are closed too."""
+
     close_open_sessions: bool = False
 
 
 class LinkExhausted(LinkFact, topic="link.exhausted", subject="payment_link_id"):
-    pass
+    """The link has sold all that its cap allows."""
 
 
 class LinkReopened(LinkFact, topic="link.reopened", subject="payment_link_id"):
-    pass
+    """The cap was raised: an exhausted link sells again."""
 
 
 class LinkResolved(Event, topic="link.resolved", subject="checkout_session_id"):

@@ -320,15 +320,18 @@ class OrderFact(Order, Event):
 
 
 class OrderCreated(OrderFact, topic="order.created", subject="order_id"):
-    pass
+    """An order was made: over the API, by a link or for a quick payment."""
 
 
 class OrderUpdated(OrderFact, topic="order.updated", subject="order_id"):
-    pass
+    """What the order contains or costs has changed; `revision` has grown."""
 
 
 class OrderPaid(OrderFact, topic="order.paid", subject="order_id"):
-    """`attempt_id` is the intent that paid, `paid_session_id` the session it went through."""
+    """All that was due has arrived, or nothing was due.
+
+    `attempt_id` is the intent that paid, `paid_session_id` the session it went through.
+    """
 
     attempt_id: str | None = None
     paid_session_id: str | None = None
@@ -337,7 +340,7 @@ class OrderPaid(OrderFact, topic="order.paid", subject="order_id"):
 
 
 class OrderClosed(OrderFact, topic="order.closed", subject="order_id"):
-    pass
+    """The order can neither be changed nor paid any more."""
 
 
 class OrderUnpayable(Event, topic="order.unpayable", subject="order_id", public=False):

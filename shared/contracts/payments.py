@@ -10,6 +10,17 @@ from shared.contracts.base import Command, Effect, Event, Query
 from shared.contracts.types import CardBrand, ModeEnvironment, Resource, Source, Time
 from shared.money import Money
 
+DisputeStatus = Literal[
+    "none",
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "needs_response",
+    "under_review",
+    "won",
+    "lost",
+    "prevented",
+]
 PaymentStatus = Literal[
     "requires_payment_method",
     "requires_confirmation",
@@ -47,13 +58,28 @@ class PaymentActivity(Resource):
     """One change of a payment intent."""
 
     activity_id: str
-    type: Literal["created", "updated", "status_changed", "failed", "canceled", "expired"]
+    type: Literal[
+        "created",
+        "updated",
+        "status_changed",
+        "failed",
+        "canceled",
+        "expired",
+        "refund_created",
+        "refund_status_changed",
+        "dispute_status_changed",
+        "receipt_sent",
+    ]
     description: str
     from_status: PaymentStatus | None = None
     to_status: PaymentStatus | None = None
+    from_dispute_status: DisputeStatus | None = None
+    to_dispute_status: DisputeStatus | None = None
     created_at: Time
     order_id: str | None = None
+    refund_id: str | None = None
     checkout_session_id: str | None = None
+    dispute_id: str | None = None
 
 
 class PaymentIntent(Resource):
@@ -61,12 +87,17 @@ class PaymentIntent(Resource):
 
     payment_intent_id: str
     amount_money: Money
+    tip_money: Money | None = None
+    refunded_amount_money: Money | None = None
     status: PaymentStatus
     lifecycle_state: Literal["none", "partially_refunded", "refunded", "disputed"] = "none"
+    dispute_status: DisputeStatus | None = None
     order_id: str | None = None
     checkout_session_id: str | None = None
     customer_id: str | None = None
     source: Source
+    external_reference_id: str | None = None
+    payment_source_token: str | None = None  # shown to the key that sent it, said to nobody else
     receipt_email: str | None = None
     payment_method_last_four: str | None = None
     payment_method_brand: CardBrand | None = None
@@ -154,42 +185,43 @@ class ChargeSettled(Event, topic="charge.settled", subject="attempt_id", public=
 
 
 class PaymentIntentFact(PaymentIntent, Event):
-    """The intent as the API shows it, and the old values of what changed."""
+    """The intent as the API shows it, its token left out, and the old values of what changed."""
 
+    payment_source_token: str | None = Field(default=None, exclude=True)
     previous: dict[str, Any] = {}
 
 
 class PaymentIntentProcessing(
     PaymentIntentFact, topic="payment_intent.processing", subject="payment_intent_id"
 ):
-    pass
+    """A payment is under way: just started, or undecided by the provider."""
 
 
 class PaymentIntentRequiresAction(
     PaymentIntentFact, topic="payment_intent.requires_action", subject="payment_intent_id"
 ):
-    pass
+    """The buyer has to confirm the payment at `next_action_url`."""
 
 
 class PaymentIntentSucceeded(
     PaymentIntentFact, topic="payment_intent.succeeded", subject="payment_intent_id"
 ):
-    pass
+    """The money is taken."""
 
 
 class PaymentIntentFailed(
     PaymentIntentFact, topic="payment_intent.payment_failed", subject="payment_intent_id"
 ):
-    pass
+    """The payment ended without money: `failure_code` says why. The order stays payable."""
 
 
 class PaymentIntentCanceled(
     PaymentIntentFact, topic="payment_intent.canceled", subject="payment_intent_id"
 ):
-    pass
+    """The payment was called off before any money was taken."""
 
 
 class PaymentIntentLate(
     PaymentIntentFact, topic="payment_intent.late", subject="payment_intent_id"
 ):
-    """Money arrived for an order whose session had already ended."""
+    """Money arrived for an order that no longer waited for it: kept, and up to the merchant."""

@@ -199,7 +199,7 @@ class SessionFact(CheckoutSession, Event):
 
 
 class SessionCreated(SessionFact, topic="checkout_session.created", subject="checkout_session_id"):
-    """`quick_pay` is set when orders has to make the order."""
+    """A hosted page was opened. `quick_pay` is set when orders has to make the order."""
 
     quick_pay: QuickPay | None = None
     customer_details: PrefilledCustomer | None = None
@@ -208,18 +208,18 @@ class SessionCreated(SessionFact, topic="checkout_session.created", subject="che
 class SessionCompleted(
     SessionFact, topic="checkout_session.completed", subject="checkout_session_id"
 ):
-    pass
+    """The order was paid through this session, or nothing was due."""
 
 
 class SessionExpired(SessionFact, topic="checkout_session.expired", subject="checkout_session_id"):
-    pass
+    """The session's time ran out."""
 
 
 class SessionClosed(SessionFact, topic="checkout_session.closed", subject="checkout_session_id"):
-    pass
+    """The merchant closed the session, or its link with it."""
 
 
 class SessionInvalidated(
     SessionFact, topic="checkout_session.invalidated", subject="checkout_session_id"
 ):
-    pass
+    """Nothing can be paid through it any more; `terminal_reason` says why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from services.gateway.api.openapi import document
@@ -17,7 +17,7 @@ API: Json = document(OPERATIONS, "https://pay.example", "0.0.0")
 
 
 def conforms(value: Any, schema: Json) -> None:
-    Draft202012Validator({**schema, "components": API["components"]}).validate(value)
+    OAS31Validator({**schema, "components": API["components"]}).validate(value)
 
 
 def described(operation: Operation) -> Json:

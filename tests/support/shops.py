@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -172,16 +172,32 @@ async def open_local_shop(folder: Path) -> AsyncIterator[Shop]:
         await shop.stop()
 
 
+Environment = dict[str, str]
+
+
+async def _as_it_is(env: Environment) -> Environment:
+    return env
+
+
 @contextlib.asynccontextmanager
 async def open_rabbit_shop(
-    folder: Path, databases: Databases, broker: Broker, amqp_url: str
+    folder: Path,
+    databases: Databases,
+    broker: Broker,
+    amqp_url: str,
+    *,
+    reroute: Callable[[Environment], Awaitable[Environment]] = _as_it_is,
 ) -> AsyncIterator[Shop]:
-    """Four processes on the run's PostgreSQL and a virtual host of their own."""
+    """Four processes on the run's PostgreSQL and a virtual host of their own.
+
+    `reroute` may change their environment first, to put something in between.
+    """
     port = free_port()
     await apply(topology(all_rooms()), amqp_url=amqp_url, management_url=broker.api_url)
     dsns = {name: await databases.create(tuple(migration_folders()[name])) for name in DATABASES}
     users = await _broker_users(broker, amqp_url)
     env = _clean_env() | _environment(port, dsns, users, amqp_url, broker.api_url)
+    env = await reroute(env)
     shop = Shop("rabbitmq", f"http://localhost:{port}", env, folder, amqp_url=amqp_url)
     try:
         await shop.start()

@@ -8,7 +8,7 @@ from services.gateway.api import examples
 from services.gateway.api.lists import ListParams, QueryTime
 from services.gateway.api.operation import ApiCall, Operation
 from shared.contracts.lists import Page
-from shared.contracts.orders import GetOrder
+from shared.contracts.orders import GetOrder, Order
 from shared.contracts.sessions import (
     CheckoutSession,
     CheckoutSessionCreateParams,
@@ -23,7 +23,6 @@ from shared.contracts.sessions import (
 )
 from shared.contracts.types import OrderId, PaymentLinkId, Source
 from shared.errors import Refusal
-from shared.money import Money
 
 READ: Final = "checkouts.checkout_sessions.read"
 WRITE: Final = "checkouts.checkout_sessions.write"
@@ -43,17 +42,26 @@ class CheckoutSessionListParams(ListParams):
 
 async def create(call: ApiCall) -> CheckoutSession:
     params: CheckoutSessionCreateParams = call.body
-    balance = await _balance(call, params.order_id) if params.order_id else None
+    if params.order_id is None:
+        return await call.ask(CreateSession(params=params))
+    order = await call.ask_fresh(GetOrder(order_id=params.order_id), params.order_id)
+    if order.status != "open":
+        return await _create_once_more(call, order)
+    balance = order.net_amounts.balance_money  # Orders looks again when it hears of the session.
     return await call.ask(CreateSession(params=params, order_balance_money=balance))
 
 
-async def _balance(call: ApiCall, order_id: str) -> Money:
-    """What the order owes. A closed one is refused here; orders looks again when it hears."""
-    order = await call.ask(GetOrder(order_id=order_id))
-    if order.status != "open":
-        message = f"The order is {order.status}; only an open order can be paid."
-        raise Refusal("conflict", "ORDER_CLOSED", message, param="order_id")
-    return order.net_amounts.balance_money
+async def _create_once_more(call: ApiCall, order: Order) -> CheckoutSession:
+    """Refused, unless the client's key has an answer from before the order was paid."""
+    message = f"The order is {order.status}; only an open order can be paid."
+    refusal = Refusal("conflict", "ORDER_CLOSED", message, param="order_id")
+    if call.once is None:
+        raise refusal
+    try:
+        return await call.ask(CreateSession(params=call.body))
+    except Refusal as unknown:
+        # Without a balance sessions only ever answers a repeat.
+        raise (refusal if unknown.kind == "not_found" else unknown) from None
 
 
 async def get(call: ApiCall) -> CheckoutSession:

@@ -29,7 +29,7 @@ from shared.contracts.base import Command, Context, Query
 from shared.contracts.lists import Page
 from shared.contracts.types import Strict
 from shared.errors import Refusal, not_found
-from shared.ids import is_id
+from shared.ids import is_id, minted_at
 
 R = TypeVar("R")
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -40,6 +40,8 @@ PATH_IDS: Final[Mapping[str, tuple[str, str]]] = {
     "checkout_session_id": ("cs", "checkout session"),
     "order_id": ("ord", "order"),
 }
+# Services hear of each other's new resources by events: a look may come a moment too early.
+FRESH_SECONDS: Final = 3.0
 _PARAMETER: Final = re.compile(r"{(\w+)}")
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -83,6 +85,27 @@ class ApiCall:
         )
         self.is_replayed |= answer.is_replayed
         return answer.value
+
+    async def ask_fresh(self, command: Command[R], identifier: str) -> R:
+        """Ask about what may still be on its way: an id minted moments ago is waited for."""
+
+        async def look() -> R | None:
+            try:
+                return await self.ask(command)
+            except Refusal as refusal:
+                if refusal.kind != "not_found":
+                    raise
+                return None
+
+        found = None
+        if self.is_fresh(identifier):
+            found = await self.gateway.hub.until(identifier, look, seconds=FRESH_SECONDS)
+        return await self.ask(command) if found is None else found
+
+    def is_fresh(self, identifier: str) -> bool:
+        """Whether it was minted within the last seconds."""
+        age_seconds = (self.gateway.clock() - minted_at(identifier)).total_seconds()
+        return 0 <= age_seconds < FRESH_SECONDS
 
     def page(self) -> dict[str, Any]:
         """The query string as the fields of a list query."""

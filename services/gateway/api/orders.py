@@ -20,7 +20,7 @@ from shared.contracts.orders import (
     PayOrder,
     PayOrderParams,
 )
-from shared.contracts.payments import FailureCode
+from shared.contracts.payments import FailureCode, PaymentIntent
 from shared.contracts.types import CustomerId, Resource, Source, text
 from shared.ids import new_id
 
@@ -51,14 +51,25 @@ async def create(call: ApiCall) -> Order:
 
 
 async def get(call: ApiCall) -> Order:
-    return await call.ask(GetOrder(**call.ids))
+    return await _order(call)
 
 
 async def list_all(call: ApiCall) -> Page[Order]:
     return await call.ask(ListOrders(**call.page()))
 
 
+async def _order(call: ApiCall) -> Order:
+    """A session's order is opened by an event, so a fresh one may be a moment away."""
+    return await call.ask_fresh(GetOrder(**call.ids), call.ids["order_id"])
+
+
+async def _arrived(call: ApiCall) -> None:
+    if call.is_fresh(call.ids["order_id"]):
+        await _order(call)
+
+
 async def close(call: ApiCall) -> Order:
+    await _arrived(call)
     return await call.ask(CloseOrder(**call.ids, params=call.body))
 
 
@@ -71,21 +82,21 @@ async def pay(call: ApiCall) -> With:
         expected_amount_money=params.expected_balance_money,
         payer=paying.payer_of(params),
     )
+    await _arrived(call)
     started = await call.ask(command)
     if started.order.status != "open":  # Nothing was due, or the same attempt has paid it before.
         return With(started.order, {"pending_actions": []})
     intent = await paying.outcome_of(call, started.attempt_id)
     if intent is not None and (refusal := paying.refusal_of(intent)):
         raise refusal
-    order = await call.ask(GetOrder(**call.ids))
-    pending = []
-    if intent is not None and intent.status == "requires_action" and intent.next_action_url:
-        pending = [
-            PendingAction(
-                payment_intent_id=intent.payment_intent_id, redirect_url=intent.next_action_url
-            )
-        ]
-    return With(order, {"pending_actions": pending})
+    return With(await _order(call), {"pending_actions": _pending(intent)})
+
+
+def _pending(intent: PaymentIntent | None) -> list[PendingAction]:
+    if intent is None or intent.status != "requires_action" or not intent.next_action_url:
+        return []
+    url = intent.next_action_url
+    return [PendingAction(payment_intent_id=intent.payment_intent_id, redirect_url=url)]
 
 
 _BASE: Final = "/v1/orders"

@@ -82,6 +82,7 @@ async def test_use_is_remembered_to_the_minute(pool: Pool, monkeypatch):
     async with connection(pool) as db:
         second = await db.fetchrow(written)
 
+    assert first is not None
     assert first["last_used_at"] is not None
     assert first == second
 

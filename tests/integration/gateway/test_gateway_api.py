@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.gateway import resolution
 from services.gateway.accounts.directory import create_api_key
-from services.gateway.api import paying
+from services.gateway.api import paying, payment_links
 from shared.contracts.links import (
     CreateLink,
     DeactivateLink,
@@ -22,11 +22,19 @@ from shared.contracts.links import (
     UpdateLink,
 )
 from shared.contracts.lists import Page
-from shared.contracts.orders import CreateOrder, GetOrder, ListOrders, PaymentStarted, PayOrder
+from shared.contracts.orders import (
+    CloseOrder,
+    CreateOrder,
+    GetOrder,
+    ListOrders,
+    PaymentStarted,
+    PayOrder,
+)
 from shared.contracts.payments import GetPaymentIntent
 from shared.contracts.sessions import CreateSession, ShownSession, ShowSession, UpdateSession
 from shared.db.pool import Pool
 from shared.errors import not_found
+from shared.ids import new_id
 from tests.builders_gateway import (
     NOON,
     SECRET_KEY,
@@ -294,8 +302,6 @@ async def test_a_resolve_waits_for_its_session(pool: Pool):
 
 
 async def test_a_session_that_does_not_come_is_a_503_that_may_be_repeated(pool: Pool, monkeypatch):
-    from services.gateway.api import payment_links
-
     monkeypatch.setattr(payment_links, "SESSION_SECONDS", 0.05)
     async with a_shopfront(pool) as shop:
         shop.services.answers = {ResolveLink: RESOLUTION, ShowSession: not_found("session")}
@@ -442,7 +448,7 @@ async def test_an_outcome_that_takes_too_long_is_the_order_as_it_stands(pool: Po
 
 async def test_an_event_wakes_whoever_waits_for_the_outcome(pool: Pool):
     async with a_shopfront(pool) as shop:
-        is_decided = []
+        is_decided: list[bool] = []
 
         def look(_):
             return an_intent(status="succeeded" if is_decided else "processing")
@@ -455,3 +461,43 @@ async def test_an_event_wakes_whoever_waits_for_the_outcome(pool: Pool):
         shop.gateway.hub.tell(f"pi_{ULID_A}")
 
         assert (await asyncio.wait_for(paying_now, 5))[0] == 200
+
+
+# ---- what is still on its way ----------------------------------------------------------------
+
+
+async def test_an_order_minted_a_moment_ago_is_waited_for(pool: Pool):
+    async with a_shopfront(pool, clock=lambda: datetime.now(UTC)) as shop:
+        fresh, looks = new_id("ord"), []
+
+        def get(_):
+            looks.append(1)
+            return an_order() if len(looks) > 2 else not_found("order")
+
+        shop.services.answers = {GetOrder: get, CloseOrder: an_order(status="closed")}
+        read = await shop.ask("GET", f"/v1/orders/{fresh}")
+        looks.clear()
+        closed = await shop.ask("POST", f"/v1/orders/{fresh}/close")
+
+        assert (read[0], closed[0], len(looks)) == (200, 200, 3)
+
+
+async def test_an_older_unknown_order_is_unknown_at_once(pool: Pool):
+    async with a_shopfront(pool) as shop:
+        shop.services.answers[GetOrder] = not_found("order", "order_id")
+        status, _ = await shop.ask("GET", ORDER)
+
+        assert (status, len(shop.services.asked)) == (404, 1)
+
+
+async def test_a_repeat_under_a_key_is_answered_although_the_order_is_paid_by_now(pool: Pool):
+    async with a_shopfront(pool) as shop:
+        shop.services.answers = {GetOrder: an_order(status="paid"), CreateSession: a_session()}
+        body = {"order_id": f"ord_{ULID_A}"}
+        key = {"Idempotency-Key": "k"}
+        repeat = await shop.ask("POST", "/v1/checkout-sessions", body, headers=key)
+        shop.services.answers[CreateSession] = not_found("order", "order_id")
+        first = await shop.ask("POST", "/v1/checkout-sessions", body, headers=key)
+
+        assert repeat[0] == 201
+        assert (first[0], first[1]["error"]["code"]) == (409, "ORDER_CLOSED")

@@ -8,10 +8,8 @@ import json
 
 import pytest
 import structlog
-from aiohttp import web
 
 from services.gateway import body
-from services.gateway.door import PAGE_ERRORS
 from services.gateway.rates import RateLimit
 from shared.contracts.orders import CloseOrder, CreateOrder, GetOrder
 from shared.db.pool import Pool
@@ -191,17 +189,13 @@ async def test_buyers_without_a_key_are_counted_by_address(pool: Pool):
         assert seen == [500, 429, 500]  # Nobody has a script for the link itself.
 
 
-async def test_a_page_has_its_own_way_to_tell_failures(pool: Pool):
-    async def render(request: web.Request, failure) -> web.Response:
-        return web.Response(text=f"<h1>{failure.status}</h1>", status=failure.status)
-
+async def test_a_person_is_told_by_a_page_and_a_program_by_the_envelope(pool: Pool):
     async with a_shopfront(pool) as shop:
-        assert shop.client.app is not None
-        shop.client.app._state[PAGE_ERRORS] = render  # frozen by then; pages set it before
-        page = await shop.send("GET", "/l/nothing")
+        page = await shop.send("GET", "/nothing")
         api = await shop.ask("GET", "/v1/nothing")
 
-        assert await page.text() == "<h1>404</h1>"
+        assert (page.status, page.content_type) == (404, "text/html")
+        assert page.headers["X-Request-Id"] in await page.text()
         assert api[1]["error"]["code"] == "RESOURCE_NOT_FOUND"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from services.links import domain, modes
 from services.links.domain import Link
+from shared.contracts.configs import Theme
 from shared.contracts.links import (
     LinkActivated,
     LinkDeactivated,
@@ -32,6 +34,15 @@ def test_every_change_is_a_new_version_that_tells_the_old_values():
     assert [type(fact) for fact in facts] == [LinkUpdated]
     assert facts[0].previous == {"name": "Tea", "version": 1}
     assert facts[0].name == "Green tea"
+
+
+def test_an_old_value_is_told_as_the_api_showed_it_and_null_where_there_was_none():
+    theme = Theme(title="Teas")
+    _, (fact,) = renamed(a_link(), theme=theme, description="Loose leaf")
+
+    told = json.loads(fact.to_json())
+
+    assert told["previous"] == {"theme": {}, "description": None, "version": 1}
 
 
 def test_changing_nothing_is_no_new_version():

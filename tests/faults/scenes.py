@@ -1,0 +1,164 @@
+"""What a fault test sees and does: facts in the databases, locks that stop a handler in the
+middle, lines that hold messages back, and time that passes without waiting for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aio_pika
+import asyncpg
+
+from services.rooms import ROLES, all_rooms
+from shared.bus.topology import topology
+from shared.db.embedded import EmbeddedPostgres
+from tests.support.proxy import Proxy
+from tests.support.rabbit_node import RabbitNode
+from tests.support.rigs import eventually
+from tests.support.shops import Shop
+
+FACT_SECONDS: Final = 30.0
+PUBLISHING: Final = b"-publish"  # how a service names its two connections to the broker
+CONSUMING: Final = b"-consume"
+
+
+@dataclass
+class Broken:
+    """A shop over RabbitMQ whose lines, broker and PostgreSQL are ours to break."""
+
+    shop: Shop
+    lines: dict[str, Proxy]
+    node: RabbitNode
+    postgres: EmbeddedPostgres
+
+    async def heal(self) -> None:
+        """Everything runs again and nothing is held back."""
+        for line in self.lines.values():
+            line.resume()
+        await self.shop.start(*(role for role in ROLES if role not in self.shop.processes))
+
+    async def restart(self, *roles: str) -> None:
+        """Start again what was killed, on lines that hold nothing back."""
+        for role in roles:
+            self.lines[role].resume()
+        await self.shop.start(*roles)
+
+    async def waiting_in(self, queue: str) -> int:
+        """Messages that nobody holds."""
+        return (await self._declared(queue)).message_count or 0
+
+    async def consumers_of(self, queue: str) -> int:
+        """How many take from a queue."""
+        return (await self._declared(queue)).consumer_count or 0
+
+    async def dead_letters(self) -> int:
+        """What nobody could handle, in all parking queues and databases."""
+        names = [spec.name for spec in topology(all_rooms()) if spec.name.endswith(".parking")]
+        parked = sum([await self.waiting_in(name) for name in names])
+        kept = [await value(self.shop, role, "SELECT count(*) FROM dead_letters") for role in ROLES]
+        return parked + sum(kept)
+
+    async def _declared(self, queue: str) -> Any:
+        connection = await aio_pika.connect(self.shop.amqp_url, timeout=10)
+        async with connection:
+            channel = await connection.channel()
+            declared = await channel.declare_queue(queue, passive=True, timeout=5)
+            return declared.declaration_result
+
+
+@contextlib.asynccontextmanager
+async def connected(shop: Shop, database: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A stranger's connection to one of the shop's databases."""
+    db = await asyncpg.connect(shop.database_url(database), timeout=10)
+    try:
+        yield db
+    finally:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await db.close(timeout=2)
+
+
+async def value(shop: Shop, database: str, sql: str, *args: Any) -> Any:
+    """One value, now."""
+    async with connected(shop, database) as db:
+        return await db.fetchval(sql, *args)
+
+
+async def fact(shop: Shop, database: str, sql: str, *args: Any) -> Any:
+    """The value once it is true."""
+    async with connected(shop, database) as db:
+
+        async def is_so() -> Any:
+            return await db.fetchval(sql, *args)
+
+        is_so.__name__ = f"{sql} {args}"
+        return await eventually(is_so, FACT_SECONDS)
+
+
+async def leases_end(shop: Shop, *roles: str) -> None:
+    """As if the ten seconds were over for which a dead process holds what it wanted to publish."""
+    for role in roles:
+        await value(shop, role, "UPDATE outbox SET lease_until = now() - interval '1 second'")
+
+
+async def answers_are_late(shop: Shop) -> None:
+    """As if the fifteen seconds were over after which a payment without an answer is asked for."""
+    sql = "UPDATE payment_intents SET next_action_at = now() WHERE next_action_at IS NOT NULL"
+    await value(shop, "orders", sql)
+
+
+@contextlib.asynccontextmanager
+async def locked(shop: Shop, database: str, sql: str, *args: Any) -> AsyncIterator[Lock]:
+    """Whoever wants what this statement locks has to wait; the server itself may go meanwhile."""
+    async with connected(shop, database) as db:
+        await db.execute("BEGIN")
+        await db.fetch(sql, *args) if args else await db.execute(sql)
+        pid = await db.fetchval("SELECT pg_backend_pid()")
+        yield Lock(shop, database, pid)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that is held."""
+
+    shop: Shop
+    database: str
+    pid: int
+
+    async def until_wanted(self) -> None:
+        """Wait until a handler stands before it."""
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
+        await fact(self.shop, self.database, sql, self.pid)
+
+
+# What money did, and what became of an order: the same questions at the end of every test.
+
+
+async def charges(shop: Shop, order_id: str) -> list[tuple[str, int]]:
+    """The provider's own lines about an order: what was done, and with how much."""
+    async with connected(shop, "orders") as db:
+        rows = await db.fetch("SELECT id FROM payment_intents WHERE order_id = $1", order_id)
+    attempts = [row["id"] for row in rows]
+    async with connected(shop, "sandbox") as db:
+        rows = await db.fetch(
+            "SELECT kind, amount_minor FROM sandbox_ledger"
+            " WHERE attempt_id = ANY($1::text[]) ORDER BY entry",
+            attempts,
+        )
+    return [(row["kind"], row["amount_minor"]) for row in rows]
+
+
+async def facts_about(shop: Shop, subject: str, kind: str) -> int:
+    """How often something was said, by the event log."""
+    sql = "SELECT count(*) FROM events WHERE subject = $1 AND type = $2"
+    return int(await value(shop, "gateway", sql, subject, kind))
+
+
+async def until_paid(shop: Shop, order_id: str) -> None:
+    """Paid, its page told, and said so exactly once."""
+    await fact(shop, "orders", "SELECT status = 'paid' FROM orders WHERE id = $1", order_id)
+    sql = "SELECT bool_and(status IN ('paid', 'invalidated')) FROM sessions WHERE order_id = $1"
+    await fact(shop, "sessions", sql, order_id)
+    said = "SELECT count(*) = 1 FROM events WHERE subject = $1 AND type = 'order.paid'"
+    await fact(shop, "gateway", said, order_id)

@@ -1,0 +1,406 @@
+"""What sessions hears, in any order, and what it does by itself."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.sessions import store
+from shared.contracts.base import Message
+from shared.contracts.links import LinkDeactivated
+from shared.contracts.orders import (
+    OrderClosed,
+    OrderPaid,
+    OrderUnpayable,
+    OrderUpdated,
+    PayOrder,
+)
+from shared.contracts.payments import (
+    PaymentIntentCanceled,
+    PaymentIntentFailed,
+    PaymentIntentProcessing,
+    PaymentIntentRequiresAction,
+)
+from shared.contracts.sessions import (
+    SessionClosed,
+    SessionCompleted,
+    SessionExpired,
+    SessionInvalidated,
+    ShownSession,
+    ShowSession,
+)
+from shared.db.pool import connection
+from shared.errors import Refusal, Unavailable
+from tests.builders_links import NEVER, NOON, a_link
+from tests.builders_sessions import (
+    creating,
+    cs,
+    ord_,
+    paid_through,
+    paying,
+    quick,
+    refused,
+    resolved,
+    said_of_intent,
+    said_of_order,
+)
+from tests.support.desk import MERCHANT, Desk
+
+
+async def shown(sessions: Desk, number: int = 1) -> ShownSession:
+    reply = (await sessions(ShowSession(checkout_session_id=cs(number)))).reply
+    assert isinstance(reply, ShownSession)
+    return reply
+
+
+async def status(sessions: Desk, number: int = 1) -> str:
+    return (await shown(sessions, number)).checkout_session.status
+
+
+async def pressed_pay(sessions: Desk, number: int = 1) -> str:
+    """A buyer pays: the id of the attempt."""
+    return str((await sessions(paying(cs(number)))).reply.attempt_id)
+
+
+def deactivated(*, close: bool = True, at: Any = NOON) -> LinkDeactivated:
+    link = a_link(status="inactive", updated_at=at)
+    shown = link.shown().model_dump()
+    return LinkDeactivated.model_validate(shown | {"close_open_sessions": close})
+
+
+# ---- links -----------------------------------------------------------------------------------
+
+
+async def test_a_resolved_link_opens_one_session_however_often_it_is_heard(sessions: Desk):
+    first, again = await sessions(resolved()), await sessions(resolved())
+
+    assert first.topics() == ["checkout_session.created"]
+    assert again.said == []
+
+
+async def test_a_session_heard_of_after_its_successor_is_born_superseded(sessions: Desk):
+    await sessions(creating(1200, order_id=ord_()))
+
+    told, again = await sessions(resolved()), await sessions(resolved())
+
+    assert told.topics() == ["checkout_session.created", "checkout_session.invalidated"]
+    assert again.said == []
+    assert (await shown(sessions)).checkout_session.terminal_reason == "superseded"
+
+
+async def test_a_deactivated_link_closes_its_idle_sessions_if_told_so(sessions: Desk):
+    for number in (1, 2):
+        await sessions(resolved(number))
+    await sessions(resolved(3, link=NEVER[:-1] + "1"))
+    await sessions(resolved(4, resolved_at=NOON + timedelta(seconds=5)))
+    await pressed_pay(sessions, 2)
+
+    await sessions(deactivated(close=False))
+    kept = await sessions.sweep("sessions.close_with_links")
+    await sessions(deactivated())
+    told = await sessions.sweep("sessions.close_with_links")
+
+    assert (kept.reply, told.reply) == (0, 1)
+    assert told.only(SessionClosed).checkout_session_id == cs(1)
+    assert told.said[0].context.merchant_id == MERCHANT
+    assert [await status(sessions, number) for number in (1, 2, 3, 4)] == [
+        "closed", "open", "open", "open",
+    ]  # fmt: skip
+
+
+async def test_a_session_that_gets_here_after_its_link_was_closed_is_closed_too(sessions: Desk):
+    await sessions(deactivated())
+    await sessions.sweep("sessions.close_with_links")
+
+    await sessions(resolved())
+    sessions.later(10)
+    await sessions.sweep("sessions.close_with_links")
+
+    assert await status(sessions) == "closed"
+    sessions.later(61)
+    await sessions.sweep("sessions.close_with_links")
+    assert await sessions.rows("SELECT 1 FROM closed_links") == []
+
+
+# ---- orders ----------------------------------------------------------------------------------
+
+
+async def test_a_payment_walks_through_an_action_to_its_end(sessions: Desk):
+    await sessions(resolved())
+    attempt = await pressed_pay(sessions)
+
+    await sessions(said_of_intent(PaymentIntentProcessing, attempt))
+    act = said_of_intent(PaymentIntentRequiresAction, attempt, next_action_url="https://3ds.test/")
+    await sessions(act)
+    during = await shown(sessions)
+    told = await sessions(paid_through(1, attempt))
+
+    assert during.attempt is not None
+    assert (during.attempt.status, during.attempt.redirect_url) == (
+        "requires_action",
+        "https://3ds.test/",
+    )
+    assert during.checkout_session.payment_intent_ids == [attempt]
+    fact = told.only(SessionCompleted)
+    assert (fact.status, fact.terminal_reason) == ("paid", "payment_succeeded")
+    assert (await sessions(paid_through(1, attempt))).said == []
+
+
+@pytest.mark.parametrize("kind", [PaymentIntentFailed, PaymentIntentCanceled])
+async def test_a_failed_payment_opens_the_page_again(
+    sessions: Desk, kind: type[PaymentIntentFailed]
+):
+    await sessions(resolved())
+    attempt = await pressed_pay(sessions)
+
+    await sessions(said_of_intent(kind, attempt, failure_code="card_declined"))
+
+    after = await shown(sessions)
+    assert after.checkout_session.status == "open"
+    assert not after.checkout_session.is_payment_in_progress
+    assert after.attempt is not None
+    assert (after.attempt.status, after.attempt.failure_code) == ("failed", "card_declined")
+    assert await pressed_pay(sessions) != attempt
+
+
+async def test_a_no_of_orders_opens_the_page_again(sessions: Desk):
+    await sessions(resolved())
+    attempt = await pressed_pay(sessions)
+
+    await sessions(refused(attempt))
+
+    after = (await shown(sessions)).attempt
+    assert after is not None
+    assert (after.failure_code, after.failure_message) == ("ORDER_CONFLICT", "The price changed.")
+
+
+async def test_an_order_paid_through_one_session_ends_the_other(sessions: Desk):
+    """Its first session was superseded by a second one, and the first was paid all the same."""
+    await sessions(resolved())
+    attempt = await pressed_pay(sessions)
+    await sessions(refused(attempt))
+    second = (await sessions(creating(1200, order_id=ord_()))).reply.checkout_session_id
+
+    told = await sessions(paid_through(1, attempt))
+
+    fact = told.only(SessionInvalidated)
+    assert (fact.checkout_session_id, fact.terminal_reason) == (second, "order_paid_elsewhere")
+    assert await status(sessions) == "invalidated"
+
+
+async def test_a_closed_order_ends_its_session(sessions: Desk):
+    await sessions(resolved())
+
+    told = await sessions(said_of_order(OrderClosed))
+
+    assert told.only(SessionInvalidated).terminal_reason == "order_closed"
+    assert (await sessions(said_of_order(OrderClosed))).said == []
+
+
+async def test_an_order_that_nobody_can_pay_ends_its_new_session(sessions: Desk):
+    session = (await sessions(creating(1200, order_id=ord_()))).reply
+
+    told = await sessions(
+        OrderUnpayable(
+            order_id=ord_(),
+            checkout_session_id=session.checkout_session_id,
+            reason="order_paid_elsewhere",
+        )
+    )
+
+    assert told.only(SessionInvalidated).terminal_reason == "order_paid_elsewhere"
+
+
+async def test_what_is_due_follows_the_order(sessions: Desk):
+    await sessions(resolved())
+
+    await sessions(said_of_order(OrderUpdated, revision=2, balance_money=1500))
+    await sessions(said_of_order(OrderUpdated, revision=1, balance_money=1300))
+
+    assert (await shown(sessions)).checkout_session.amount_money.amount == 1500
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        paid_through(1, "pi_1"),
+        said_of_order(OrderPaid, attempt_id="pi_1", paid_money=1200),
+        said_of_order(OrderClosed),
+        said_of_order(OrderUpdated, revision=2, balance_money=1500),
+        said_of_intent(PaymentIntentProcessing, "pi_1"),
+        said_of_intent(PaymentIntentFailed, "pi_1"),
+        refused("pi_1"),
+    ],
+)
+async def test_news_that_comes_before_its_session_is_brought_again(sessions: Desk, news: Message):
+    with pytest.raises(Unavailable):
+        await sessions(news)
+
+    await sessions(resolved())
+    await sessions(news)
+
+    if isinstance(news, OrderPaid | OrderClosed):
+        assert await status(sessions) in {"paid", "invalidated"}
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        said_of_order(OrderPaid, source="api", attempt_id="pi_1", paid_money=1200),
+        said_of_order(OrderClosed, source="api"),
+        said_of_order(OrderUpdated, source="api", revision=2),
+        said_of_intent(PaymentIntentProcessing, "pi_1", None),
+        said_of_intent(PaymentIntentRequiresAction, "pi_1", None),
+        said_of_intent(PaymentIntentFailed, "pi_1", None),
+        refused("pi_1").model_copy(update={"checkout_session_id": None}),
+    ],
+)
+async def test_orders_that_need_no_session_are_none_of_our_business(sessions: Desk, news: Message):
+    assert (await sessions(news)).said == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_news_of_a_purchase_ends_the_same_in_any_order(sessions: Desk, seed: int):
+    """Each event comes twice, shuffled; what is not ready is brought again, as the bus does."""
+    await sessions(resolved())
+    attempt = await pressed_pay(sessions)
+    news: list[Message] = [
+        resolved(),
+        said_of_intent(PaymentIntentProcessing, attempt),
+        said_of_intent(PaymentIntentRequiresAction, attempt, next_action_url="https://3ds.test/"),
+        said_of_order(OrderUpdated, revision=2, balance_money=1200),
+        paid_through(1, attempt),
+    ] * 2
+    random.Random(seed).shuffle(news)
+
+    said = [one for message in news for one in (await sessions(message)).topics()]
+
+    assert said == ["checkout_session.completed"]
+    assert await status(sessions) == "paid"
+
+
+# ---- by itself -------------------------------------------------------------------------------
+
+
+async def test_sessions_expire_at_their_time_but_never_under_a_payment(sessions: Desk):
+    short: dict[str, Any] = {"expiration": {"expiration_seconds": 60}}
+    await sessions(resolved(1, **short))
+    await sessions(resolved(2, **short))
+    await sessions(resolved(3))
+    attempt = await pressed_pay(sessions, 2)
+
+    sessions.later(59)
+    early = await sessions.sweep("sessions.expire")
+    sessions.later(1)
+    due = await sessions.sweep("sessions.expire")
+    await sessions(refused(attempt, 2))
+    waited = await sessions.sweep("sessions.expire")
+
+    assert (early.reply, due.reply, waited.reply) == (0, 1, 1)
+    assert due.only(SessionExpired).checkout_session_id == cs(1)
+    assert due.said[0].context.merchant_id == MERCHANT
+    assert waited.only(SessionExpired).checkout_session_id == cs(2)
+    assert await status(sessions, 3) == "open"
+
+
+async def test_a_session_past_its_time_cannot_be_paid_even_before_it_is_swept(sessions: Desk):
+    await sessions(resolved(expiration={"expiration_seconds": 60}))
+    sessions.later(60)
+
+    with pytest.raises(Refusal) as caught:
+        await sessions(paying())
+
+    assert caught.value.code == "CHECKOUT_SESSION_NOT_OPEN"
+
+
+async def test_silent_orders_are_asked_again_until_they_answer(sessions: Desk):
+    await sessions(resolved())
+    attempt = await pressed_pay(sessions)
+
+    sessions.later(19)
+    early = await sessions.sweep("sessions.ask_again")
+    sessions.later(1)
+    due = await sessions.sweep("sessions.ask_again")
+    at_once = await sessions.sweep("sessions.ask_again")
+    await sessions(said_of_intent(PaymentIntentProcessing, attempt))
+    sessions.later(3600)
+    answered = await sessions.sweep("sessions.ask_again")
+
+    assert (early.reply, due.reply, at_once.reply, answered.reply) == (0, 1, 0, 0)
+    assert due.only(PayOrder).attempt_id == attempt
+    assert due.only(PayOrder).payment_source_token == "tok_visa"
+    assert due.said[0].context.merchant_id == MERCHANT
+
+
+async def test_what_the_buyer_typed_is_gone_once_it_is_not_needed(sessions: Desk):
+    await sessions(resolved())
+    attempt = await pressed_pay(sessions)
+    typed = "SELECT 1 FROM sessions WHERE sessions::text LIKE '%tok_visa%'"
+
+    assert await sessions.rows(typed)
+    await sessions(said_of_intent(PaymentIntentProcessing, attempt))
+
+    assert await sessions.rows(typed) == []
+
+
+FILL = """
+    INSERT INTO sessions (merchant_id, checkout_session_id, mode_environment, order_id, source,
+                          status, amount, currency, frozen, metadata, expires_at, created_at,
+                          updated_at)
+    SELECT 'mer_' || n % 50, 'cs_' || n, 'test', 'ord_' || n, 'api', 'open', 1, 'USD',
+           '{"configs": {}, "custom_fields": [], "custom_field_values": {}}', '{}',
+           $1::timestamptz + n * interval '1 second', $1, $1
+    FROM generate_series(1, 100000) AS n
+"""
+
+
+@pytest.mark.parametrize("has_statistics", [True, False])
+async def test_expiry_reads_what_is_due_and_not_what_is_open(sessions: Desk, has_statistics: bool):
+    async with connection(sessions.pool) as db:
+        await db.execute(FILL, NOON, timeout=50)
+        if has_statistics:
+            await db.execute("ANALYZE sessions")
+        await db.execute("SET plan_cache_mode = force_generic_plan")
+        await db.execute(f"PREPARE due AS {store.LOCK_EXPIRED}")
+        asked = f"EXECUTE due('{NOON + timedelta(seconds=10)}', 100)"
+        plan = await db.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT TEXT) {asked}")
+        text = "\n".join(row[0] for row in plan)
+        await db.execute("RESET plan_cache_mode; DEALLOCATE due")
+
+    assert "using sessions_to_expire" in text
+    assert "actual" in text
+    assert "rows=10" in text
+    assert "Seq Scan" not in text
+    assert "Sort" not in text
+
+
+async def test_a_full_batch_expires_at_once_and_says_each(sessions: Desk):
+    for number in range(1, 121):
+        await sessions(resolved(number, expiration={"expiration_seconds": 60}))
+    sessions.later(60)
+
+    first, second = await sessions.sweep("sessions.expire"), await sessions.sweep("sessions.expire")
+
+    assert (first.reply, second.reply) == (100, 20)
+    assert len({one.subject_id() for one in first.messages + second.messages}) == 120  # type: ignore[union-attr]
+
+
+async def test_a_quick_payment_s_order_needs_its_session_only_once_it_was_paid_through_it(
+    sessions: Desk,
+):
+    session = (await sessions(creating(quick_pay=quick()))).reply
+    news = said_of_order(
+        OrderPaid,
+        order_id=session.order_id,
+        source="checkout",
+        attempt_id="pi_1",
+        paid_session_id=session.checkout_session_id,
+        paid_money=1200,
+    )
+
+    told = await sessions(news)
+
+    assert told.only(SessionCompleted).checkout_session_id == session.checkout_session_id

@@ -1,0 +1,402 @@
+"""A session's life, move by move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.sessions import opening
+from services.sessions.domain import Session
+from shared.contracts.orders import OrderPaid, OrderUpdated
+from shared.contracts.payments import (
+    PaymentIntentFailed,
+    PaymentIntentProcessing,
+    PaymentIntentRequiresAction,
+)
+from shared.contracts.sessions import (
+    CheckoutSessionCreateParams,
+    SessionClosed,
+    SessionCompleted,
+    SessionExpired,
+    SessionInvalidated,
+)
+from shared.errors import Refusal
+from shared.money import money
+from tests.builders_links import NOON, usd
+from tests.builders_sessions import (
+    DAY,
+    a_session,
+    cs,
+    ord_,
+    paid_through,
+    payer,
+    paying,
+    quick,
+    resolved,
+    said_of_intent,
+    said_of_order,
+    ulid,
+)
+from tests.support.desk import MERCHANT, ORIGIN
+
+LATER = NOON + timedelta(minutes=1)
+ADDRESS = {"line1": "Storgata 1", "city": "Oslo", "postal_code": "0155", "country": "NO"}
+
+
+def paying_session(attempt_id: str = "pi_1", **given: Any) -> Session:
+    session, _ = a_session(**given).pay(paying(), attempt_id=attempt_id, now=NOON)
+    return session
+
+
+def failed(session: Session, attempt_id: str = "pi_1", **given: Any):
+    msg = said_of_intent(PaymentIntentFailed, attempt_id, **given)
+    return session.intent_failed(msg, LATER)
+
+
+def refusal_of(session: Session, **given: Any) -> tuple[str, str, str | None]:
+    with pytest.raises(Refusal) as caught:
+        session.pay(paying(**given), attempt_id="pi_9", now=NOON)
+    return caught.value.kind, caught.value.code, caught.value.param
+
+
+# ---- opening ---------------------------------------------------------------------------------
+
+
+def test_a_resolved_link_opens_a_session_of_the_same_ulid():
+    session, fact = opening.by_link(
+        resolved(amount=1200, expiration={"expiration_seconds": 600}), origin=ORIGIN
+    )
+
+    assert (session.checkout_session_id, session.order_id) == (cs(), ord_())
+    assert session.amount_money == money(1200, "USD")
+    assert session.expires_at == NOON + timedelta(seconds=600)
+    assert (fact.source, fact.url) == ("payment_link", f"{ORIGIN}/c/{cs()}")
+
+
+def test_a_session_lives_a_day_unless_told_otherwise():
+    assert a_session().expires_at == NOON + DAY
+
+
+def by_api(balance: int | None = None, **given: Any):
+    params = CheckoutSessionCreateParams.model_validate(given)
+    opening.refuse_unless_one(params)
+    return opening.by_api(
+        params,
+        ulid=ulid(),
+        balance=None if balance is None else money(balance, "USD"),
+        merchant_id=MERCHANT,
+        mode_environment="test",
+        origin=ORIGIN,
+        now=NOON,
+    )
+
+
+def test_a_quick_payment_tells_orders_what_to_make():
+    session, fact = by_api(quick_pay=quick(700))
+
+    assert (session.order_id, session.amount_money.amount) == (ord_(), 700)
+    assert fact.quick_pay is not None
+    assert fact.quick_pay.name == "Tea"
+
+
+def test_a_session_for_an_order_owes_its_balance():
+    session, fact = by_api(balance=300, order_id=ord_(7))
+
+    assert (session.order_id, session.amount_money.amount) == (ord_(7), 300)
+    assert fact.quick_pay is None
+
+
+@pytest.mark.parametrize(
+    "given, kind, code, param",
+    [
+        ({}, "invalid", "FIELD_REQUIRED", "quick_pay"),
+        ({"quick_pay": quick(), "order_id": ord_()}, "invalid", "INVALID_VALUE", "order_id"),
+        ({"order_id": ord_()}, "not_found", "RESOURCE_NOT_FOUND", "order_id"),
+        ({"plan_id": f"plan_{ulid()}"}, "not_found", "RESOURCE_NOT_FOUND", "plan_id"),
+    ],
+)
+def test_exactly_one_thing_is_paid(given: dict[str, Any], kind: str, code: str, param: str):
+    with pytest.raises(Refusal) as caught:
+        by_api(**given)
+
+    assert (caught.value.kind, caught.value.code, caught.value.param) == (kind, code, param)
+
+
+# ---- paying ----------------------------------------------------------------------------------
+
+
+def test_pressing_pay_starts_one_attempt_and_asks_orders():
+    session, ask = a_session().pay(paying(), attempt_id="pi_1", now=NOON)
+
+    assert session.is_live
+    assert session.resource().is_payment_in_progress
+    assert (ask.attempt_id, ask.order_id, ask.checkout_session_id) == ("pi_1", ord_(), cs())
+    assert session.ask_again_at == NOON + timedelta(seconds=20)
+    assert session.pay_order == ask
+
+
+def test_a_second_press_waits_for_the_first():
+    assert refusal_of(paying_session()) == ("conflict", "CHECKOUT_PAYMENT_RESOLVING", None)
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        a_session(expires_at=NOON),
+        a_session().close(None, NOON)[0],
+        a_session().invalidate("order_closed", NOON)[0],
+        a_session().order_paid(paid_through(1, "pi_1"), NOON)[0],
+    ],
+)
+def test_an_ended_session_cannot_be_paid(session: Session):
+    assert refusal_of(session)[:2] == ("conflict", "CHECKOUT_SESSION_NOT_OPEN")
+
+
+@pytest.mark.parametrize(
+    "asked, param, given",
+    [
+        ({"require_email": True}, "email", {"email": "a@example.com"}),
+        ({"require_phone": True}, "phone_number", {"phone_number": "+47 22 00 00 00"}),
+        ({"require_billing_address": True}, "billing_address", {"billing_address": ADDRESS}),
+        ({"require_shipping_address": True}, "shipping_address", {"shipping_address": ADDRESS}),
+    ],
+)
+def test_what_the_merchant_asks_for_has_to_be_there(
+    asked: dict[str, Any], param: str, given: dict[str, Any]
+):
+    session = a_session(customer=asked)
+
+    assert refusal_of(session) == ("invalid", "FIELD_REQUIRED", param)
+    assert session.pay(paying(payer=payer(**given)), attempt_id="pi_1", now=NOON)
+
+
+def test_terms_have_to_be_accepted_where_there_are_any():
+    session = a_session(legal={"requires_terms_of_service": True})
+
+    assert refusal_of(session)[1:] == ("FIELD_REQUIRED", "has_accepted_terms")
+    assert session.pay(paying(has_accepted_terms=True), attempt_id="pi_1", now=NOON)
+
+
+def test_a_token_is_needed_unless_nothing_is_due():
+    free = paying(payment_source_token=None, expected_amount_money=usd(0))
+
+    assert refusal_of(a_session(), payment_source_token=None)[2] == "payment_source_token"
+    assert a_session(amount=0).pay(free, attempt_id="pi_1", now=NOON)
+
+
+def test_after_more_than_ten_failures_the_page_takes_no_more_cards():
+    assert a_session(failed_attempts=10).pay(paying(), attempt_id="pi_1", now=NOON)
+    assert refusal_of(a_session(failed_attempts=11))[:2] == ("rate_limited", "RATE_LIMIT_EXCEEDED")
+
+
+def test_silent_orders_are_asked_again_ever_more_patiently():
+    session, waits = paying_session(), []
+    for _ in range(6):
+        session, ask = session.ask_again(NOON)
+        assert ask.attempt_id == "pi_1"
+        assert session.ask_again_at is not None
+        waits.append((session.ask_again_at - NOON).total_seconds())
+
+    assert waits == [40, 80, 160, 300, 300, 300]
+
+
+# ---- how an attempt goes on ------------------------------------------------------------------
+
+
+def test_what_the_buyer_typed_is_forgotten_once_orders_has_the_attempt():
+    session = paying_session()
+
+    known = session.intent_known(said_of_intent(PaymentIntentProcessing, "pi_1"), LATER)
+
+    assert (known.pay_order, known.ask_again_at) == (None, None)
+    assert known.payment_intent_ids == ("pi_1",)
+    assert known.is_live
+    assert known.intent_known(said_of_intent(PaymentIntentProcessing, "pi_1"), LATER) is known
+
+
+def test_a_buyer_is_sent_to_the_provider_whatever_was_heard_first():
+    act = said_of_intent(PaymentIntentRequiresAction, "pi_1", next_action_url="https://3ds.test/")
+    processing = said_of_intent(PaymentIntentProcessing, "pi_1")
+
+    session = paying_session().action_required(act, LATER).intent_known(processing, LATER)
+
+    assert session.attempt is not None
+    assert (session.attempt.status, session.attempt.redirect_url) == (
+        "requires_action",
+        "https://3ds.test/",
+    )
+    assert session.is_live
+
+
+def test_a_failed_attempt_opens_the_page_again_and_says_why():
+    session, facts = failed(
+        paying_session(), failure_code="insufficient_funds", failure_message="Too little money."
+    )
+
+    assert facts == []
+    assert (session.status, session.is_live, session.failed_attempts) == ("open", False, 1)
+    assert session.attempt is not None
+    assert (session.attempt.failure_code, session.attempt.failure_message) == (
+        "insufficient_funds",
+        "Too little money.",
+    )
+
+
+def test_a_failure_of_an_earlier_attempt_is_no_news():
+    session, _ = failed(paying_session("pi_1"))
+    session, _ = session.pay(paying(), attempt_id="pi_2", now=LATER)
+
+    again, facts = failed(session, "pi_1")
+
+    assert (again.is_live, again.failed_attempts, facts) == (True, 1, [])
+
+
+def test_a_failure_that_comes_after_the_success_is_no_news():
+    session, _ = paying_session().order_paid(paid_through(1, "pi_1"), LATER)
+
+    assert failed(session) == (session.intent_known(
+        said_of_intent(PaymentIntentFailed, "pi_1"), LATER), [])  # fmt: skip
+    assert session.attempt is not None
+    assert session.attempt.status == "succeeded"
+
+
+# ---- ends ------------------------------------------------------------------------------------
+
+
+def test_a_paid_order_completes_its_session_once():
+    session, facts = paying_session().order_paid(paid_through(1, "pi_1"), LATER)
+    again, silence = session.order_paid(paid_through(1, "pi_1"), LATER)
+
+    assert [type(fact) for fact in facts] == [SessionCompleted]
+    assert (session.status, session.terminal_reason) == ("paid", "payment_succeeded")
+    assert session.completed_at == LATER
+    assert facts[0].previous == {
+        "status": "open",
+        "terminal_reason": None,
+        "is_payment_in_progress": True,
+        "payment_intent_ids": [],
+        "completed_at": None,
+    }
+    assert (again, silence) == (session, [])
+
+
+def test_an_order_that_owed_nothing_is_paid_without_a_payment():
+    session, _ = paying_session().order_paid(paid_through(1, "pi_1", amount=0), LATER)
+
+    assert (session.terminal_reason, session.payment_intent_ids) == ("no_payment_required", ())
+
+
+def test_money_of_an_attempt_that_was_given_up_still_pays():
+    session, _ = failed(paying_session("pi_1"))
+    session, facts = session.order_paid(paid_through(1, "pi_1"), LATER)
+
+    assert [type(fact) for fact in facts] == [SessionCompleted]
+    assert session.attempt is not None
+    assert (session.attempt.status, session.attempt.failure_code) == ("succeeded", None)
+
+
+def test_an_order_paid_elsewhere_leaves_nothing_to_pay_here():
+    elsewhere = said_of_order(OrderPaid, paid_session_id=cs(2), attempt_id="pi_2", paid_money=1200)
+
+    session, facts = a_session().order_paid(elsewhere, LATER)
+
+    assert [type(fact) for fact in facts] == [SessionInvalidated]
+    assert session.terminal_reason == "order_paid_elsewhere"
+
+
+def test_an_end_waits_for_the_payment_in_flight_and_happens_when_it_fails():
+    session, facts = paying_session().invalidate("order_closed", NOON)
+    repeated, _ = session.invalidate("order_paid_elsewhere", NOON)
+
+    ended, told = failed(repeated)
+
+    assert (session.status, facts) == ("open", [])
+    assert repeated is session
+    assert (ended.status, ended.terminal_reason) == ("invalidated", "order_closed")
+    assert [type(fact) for fact in told] == [SessionInvalidated]
+
+
+def test_an_end_that_waits_is_forgotten_when_the_payment_succeeds():
+    session, _ = paying_session().invalidate("order_closed", NOON)
+
+    session, facts = session.order_paid(paid_through(1, "pi_1"), LATER)
+
+    assert (session.status, session.owed_end) == ("paid", None)
+    assert [type(fact) for fact in facts] == [SessionCompleted]
+
+
+def test_time_runs_out_only_at_its_time_and_never_under_a_payment():
+    session, late = a_session(), NOON + DAY
+
+    assert session.expire(late - timedelta(seconds=1)) == (session, [])
+    assert paying_session().expire(late)[0].status == "open"
+    expired, facts = session.expire(late)
+
+    assert (expired.status, expired.expired_at) == ("expired", late)
+    assert [type(fact) for fact in facts] == [SessionExpired]
+    assert expired.expire(late) == (expired, [])
+
+
+def test_closing_repeats_safely_and_keeps_the_first_reason():
+    closed, facts = a_session().close("sold in the shop", NOON)
+
+    assert [type(fact) for fact in facts] == [SessionClosed]
+    assert (closed.terminal_reason, closed.closed_reason) == ("api", "sold in the shop")
+    assert closed.close("again", LATER) == (closed, [])
+
+
+@pytest.mark.parametrize(
+    "session, code",
+    [
+        (paying_session(), "CHECKOUT_PAYMENT_RESOLVING"),
+        (a_session().expire(NOON + DAY)[0], "CHECKOUT_SESSION_NOT_OPEN"),
+        (a_session().invalidate("superseded", NOON)[0], "CHECKOUT_SESSION_NOT_OPEN"),
+    ],
+)
+def test_what_is_not_merely_open_cannot_be_closed(session: Session, code: str):
+    with pytest.raises(Refusal) as caught:
+        session.close(None, NOON)
+
+    assert (caught.value.kind, caught.value.code) == ("conflict", code)
+
+
+def test_a_deactivated_link_takes_its_idle_sessions_along():
+    closed, facts = a_session().close_with_link(NOON)
+
+    assert (closed.status, [type(fact) for fact in facts]) == ("closed", [SessionClosed])
+    assert paying_session().close_with_link(NOON)[1] == []
+    assert closed.close_with_link(NOON) == (closed, [])
+
+
+def test_a_newer_session_takes_over_unless_a_payment_is_in_flight():
+    assert a_session().supersede(NOON)[0].terminal_reason == "superseded"
+    with pytest.raises(Refusal, match="being processed"):
+        paying_session().supersede(NOON)
+
+
+def test_only_a_newer_revision_of_the_order_changes_what_is_due():
+    newer = said_of_order(OrderUpdated, revision=3, balance_money=900)
+    older = said_of_order(OrderUpdated, revision=2, balance_money=1500)
+
+    session = a_session().order_revised(newer, LATER).order_revised(older, LATER)
+
+    assert (session.amount_money.amount, session.order_revision) == (900, 3)
+
+
+def test_an_ended_session_keeps_the_amount_it_ended_with():
+    ended, _ = a_session().close(None, NOON)
+
+    assert ended.order_revised(said_of_order(OrderUpdated, revision=9), LATER) is ended
+
+
+def test_metadata_merges_in_every_status():
+    session = replace(a_session(), metadata={"a": "1", "b": "2"})
+    ended, _ = session.close(None, NOON)
+
+    assert ended.described({"a": None, "c": "3"}, LATER).metadata == {"b": "2", "c": "3"}
+    assert ended.described({}, LATER) is ended
+    with pytest.raises(Refusal, match="At most 50"):
+        session.described({str(number): "x" for number in range(49)}, LATER)
