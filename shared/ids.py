@@ -5,51 +5,38 @@ Domain code never mints: it takes ids as arguments. Handlers take them from `Tx.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from datetime import UTC, datetime
 from typing import Final
 
 from ulid import ULID
 
-PREFIXES: Final = frozenset(
-    [
-        "pl",
-        "cs",
-        "ord",
-        "li",
-        "pi",
-        "pm",
-        "ref",
-        "cpn",
-        "cus",
-        "plan",
-        "sub",
-        "mer",
-        "key",
-        "whep",
-        "whev",
-        "evt",
-        "item",
-        "req",
-        "act",
-        "tip",
-        "ad",
-        "set",
-    ]
-)
+# fmt: off
+PREFIXES: Final = frozenset({
+    "pl", "cs", "ord", "li", "pi", "pm", "ref", "cpn", "cus", "plan", "sub", "mer", "key", "whep",
+    "whev", "evt", "item", "req", "act", "tip", "ad", "set",
+})
+# fmt: on
 ULID_PATTERN: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _ID = re.compile(rf"^([a-z]+)_({ULID_PATTERN})$")
 
 
 def new_ulid() -> str:
-    """A fresh ULID: 26 Crockford characters."""
-    return str(ULID())
+    """A fresh ULID: 26 Crockford characters, 80 of its bits from the system's randomness.
+
+    Not `ULID()`: within a millisecond that one counts up by one, and a buyer who knows one
+    session's id would know the next.
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    return str(ULID(milliseconds.to_bytes(6, "big") + os.urandom(10)))
 
 
 def new_id(prefix: str) -> str:
     """A fresh id such as `cs_01J…`; the prefix has to be one of the contract's."""
     assert prefix in PREFIXES, f"unknown id prefix {prefix!r}"
-    return f"{prefix}_{ULID()}"
+    return f"{prefix}_{new_ulid()}"
 
 
 def ulid_of(identifier: str) -> str:

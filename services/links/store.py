@@ -335,16 +335,7 @@ async def keep(tx: Tx, resolution: Resolution, msg: ResolveLink, fingerprint: by
 async def claim(tx: Tx, msg: ClaimPlace) -> ClaimSettled:
     """A place for this attempt, or why not: the same answer whenever it asks."""
     quantity = sum(msg.quantities.values())
-    row = await tx.db.fetchrow(
-        CLAIM,
-        tx.merchant_id,
-        msg.attempt_id,
-        msg.order_id,
-        msg.payment_link_id,
-        quantity,
-        tx.now,
-        tx.mode,
-    )
+    row = await tx.db.fetchrow(CLAIM, *_claim_of(tx, msg), quantity, tx.now, tx.mode)
     assert row is not None, "a SELECT without FROM gives one row"
     if row["is_granted"]:
         return _settled(msg, None)
@@ -363,19 +354,16 @@ async def _no_place(tx: Tx, payment_link_id: str, quantity: int) -> str:
 async def _known_claim(tx: Tx, msg: ClaimPlace) -> ClaimSettled:
     known = await tx.db.fetchrow(KNOWN_CLAIM, tx.merchant_id, msg.attempt_id)
     if known is None:
-        await tx.db.execute(
-            REFUSE_UNASKED,
-            tx.merchant_id,
-            msg.attempt_id,
-            msg.order_id,
-            msg.payment_link_id,
-            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
-            tx.now,
-        )
+        code = "ORDER_PAYMENT_ATTEMPT_ACTIVE"
+        await tx.db.execute(REFUSE_UNASKED, *_claim_of(tx, msg), code, tx.now)
         known = await tx.db.fetchrow(KNOWN_CLAIM, tx.merchant_id, msg.attempt_id)
     assert known is not None, "its own insert or a twin's is there now"
     is_granted = known["state"] in {"held", "final"}
     return _settled(msg, None if is_granted else known["refusal_code"] or "payment_failed")
+
+
+def _claim_of(tx: Tx, msg: ClaimPlace | ReleasePlace) -> tuple[str, str, str, str]:
+    return tx.merchant_id, msg.attempt_id, msg.order_id, msg.payment_link_id
 
 
 def _settled(msg: ClaimPlace, refusal_code: str | None) -> ClaimSettled:
@@ -390,15 +378,7 @@ def _settled(msg: ClaimPlace, refusal_code: str | None) -> ClaimSettled:
 
 async def release(tx: Tx, msg: ReleasePlace) -> None:
     """Give the attempt's place back, or leave word that it will never have one."""
-    await tx.db.execute(
-        RELEASE,
-        tx.merchant_id,
-        msg.attempt_id,
-        msg.order_id,
-        msg.payment_link_id,
-        tx.now,
-        tx.mode,
-    )
+    await tx.db.execute(RELEASE, *_claim_of(tx, msg), tx.now, tx.mode)
 
 
 async def complete(tx: Tx, msg: OrderPaid) -> Link:

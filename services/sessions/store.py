@@ -59,6 +59,10 @@ FIND_FOR_BUYER: Final = f"SELECT {_COLUMNS} FROM sessions WHERE checkout_session
 
 LOCK_FOR_BUYER: Final = FIND_FOR_BUYER + " FOR UPDATE"
 
+# Who opens a session for an order waits for who is doing it now; without a row there is nothing
+# else to wait on, and of ten at once nine would have to begin again, and again.
+LOCK_ORDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+
 LOCK_OPEN: Final = f"""
     SELECT {_COLUMNS} FROM sessions
     WHERE merchant_id = $1 AND order_id = $2 AND mode_environment = $3 AND status = 'open'
@@ -211,7 +215,7 @@ def _new_row(session: Session) -> tuple[Any, ...]:
 
 
 async def add(tx: Tx, session: Session) -> None:
-    """A new session. Raises UniqueViolation if its order got an open one: the bus looks again."""
+    """A new session. Raises UniqueViolation if a link just opened one too: the bus looks again."""
     await tx.db.execute(ADD, *_new_row(session))
 
 
@@ -291,6 +295,7 @@ async def lock_open(tx: Tx, order_id: str | None) -> list[Session]:
     """The order's open session, if it has one; none for an order that is yet to be made."""
     if order_id is None:
         return []
+    await tx.db.execute(LOCK_ORDER, order_id)
     rows = await tx.db.fetch(LOCK_OPEN, tx.merchant_id, order_id, tx.mode)
     return [_session(row, tx.public_url) for row in rows]
 

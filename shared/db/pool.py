@@ -98,7 +98,12 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether trying the whole unit again may help. Constraint and data errors are bugs."""
+    """Whether trying the whole unit again may help. Constraint and data errors are bugs.
+
+    asyncpg calls a lost connection an InterfaceError, and a wrong argument of ours as well.
+    """
+    if isinstance(error, asyncpg.InterfaceError):
+        return not (isinstance(error, ValueError) or "server expects" in str(error))
     return isinstance(error, OUTAGES)
 
 

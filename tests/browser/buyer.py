@@ -17,10 +17,14 @@ PAYS: Final = "4242424242424242"
 EMAIL: Final = "ada@example.com"
 AXE: Final = Path(__file__).parent / "vendor" / "axe.min.js"
 SCREENSHOTS: Final = Path(__file__).resolve().parents[2] / "screenshots"
-ARGS: Final = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
+ARGS: Final = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 RECEIPT: Final = re.compile(r"/c/cs_\w+/receipt$")
 CHECKOUT: Final = re.compile(r"/c/cs_\w+$")
 CHALLENGE: Final = re.compile(r"/sandbox/3ds/sbx_\w+$")
@@ -143,7 +147,7 @@ async def a_buyer(browser: Browser, origin: str, **options: Any) -> AsyncIterato
     buyer = watched(await context.new_page(), origin)
     try:
         yield buyer
-        assert buyer.faults == []
+        assert not buyer.faults, "\n".join(buyer.faults)
     finally:
         await context.close()
 

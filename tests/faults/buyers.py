@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -52,10 +53,13 @@ class Buyer:
         async with self.http.post(path, data=fields, headers=headers) as answer:
             return Page(answer.status, answer.url.path, await answer.text())
 
+    async def look_at_link(self, link_url: str) -> Page:
+        """A link's page, and nothing chosen."""
+        return await self.look(path_of(link_url))
+
     async def choose(self, link_url: str) -> str:
         """Open a link and go on to its checkout; the session's id."""
-        path = f"/l/{link_url.rpartition('/l/')[2]}"
-        page = await self.post(path, (await self.look(path)).hidden)
+        page = await self.post(path_of(link_url), (await self.look_at_link(link_url)).hidden)
         assert page.path.startswith("/c/cs_"), (page.status, page.path)
         return page.path.removeprefix("/c/")
 
@@ -69,6 +73,16 @@ class Buyer:
     async def press_pay(self, session_id: str) -> Page:
         """Send the form as it was filled in, once more if it was sent before."""
         return await self.post(f"/c/{session_id}/pay", self.form)
+
+
+def path_of(link_url: str) -> str:
+    """A link's page, whoever serves it."""
+    return urlsplit(link_url).path
+
+
+def order_of(session_id: str) -> str:
+    """The order of a session that was opened through a link: they share their ULID."""
+    return session_id.replace("cs_", "ord_")
 
 
 @asynccontextmanager

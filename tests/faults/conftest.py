@@ -44,6 +44,7 @@ async def broken_shop(rabbit_node: RabbitNode, node_vhosts: Vhosts) -> AsyncIter
             open_rabbit_shop(folder, databases, broker, amqp_url, reroute=reroute)
         )
         yield Broken(shop, lines, rabbit_node, postgres)
+        import pathlib; pathlib.Path("/tmp/faults-logs").write_text(shop.logs())
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import asyncpg
 from services.rooms import ROLES, all_rooms
 from shared.bus.topology import topology
 from shared.db.embedded import EmbeddedPostgres
+from tests.faults.buyers import order_of
 from tests.support.proxy import Proxy
 from tests.support.rabbit_node import RabbitNode
 from tests.support.rigs import eventually
@@ -35,15 +36,20 @@ class Broken:
 
     async def heal(self) -> None:
         """Everything runs again and nothing is held back."""
-        for line in self.lines.values():
-            line.resume()
-        await self.shop.start(*(role for role in ROLES if role not in self.shop.processes))
+        for role in self.shop.processes:
+            self.lines[role].resume()
+        missing = [role for role in ROLES if role not in self.shop.processes]
+        if missing:
+            await self.restart(*missing)
 
     async def restart(self, *roles: str) -> None:
         """Start again what was killed, on lines that hold nothing back."""
         for role in roles:
+            self.lines[role].cut()
             self.lines[role].resume()
         await self.shop.start(*roles)
+        for role in roles:
+            await eventually(lambda: self.consumers_of(f"{role}.in"), FACT_SECONDS)
 
     async def waiting_in(self, queue: str) -> int:
         """Messages that nobody holds."""
@@ -132,33 +138,40 @@ class Lock:
         await fact(self.shop, self.database, sql, self.pid)
 
 
-# What money did, and what became of an order: the same questions at the end of every test.
+# What became of a session's order: the same questions at the end of every test.
 
 
-async def charges(shop: Shop, order_id: str) -> list[tuple[str, int]]:
-    """The provider's own lines about an order: what was done, and with how much."""
+async def attempts(shop: Shop, session_id: str) -> list[str]:
+    """Every try to pay for it that orders knows."""
     async with connected(shop, "orders") as db:
-        rows = await db.fetch("SELECT id FROM payment_intents WHERE order_id = $1", order_id)
-    attempts = [row["id"] for row in rows]
+        rows = await db.fetch(
+            "SELECT id FROM payment_intents WHERE order_id = $1", order_of(session_id)
+        )
+    return [row["id"] for row in rows]
+
+
+async def charges(shop: Shop, session_id: str) -> list[tuple[str, int]]:
+    """The provider's own lines about it: what was done, and with how much."""
     async with connected(shop, "sandbox") as db:
         rows = await db.fetch(
             "SELECT kind, amount_minor FROM sandbox_ledger"
             " WHERE attempt_id = ANY($1::text[]) ORDER BY entry",
-            attempts,
+            await attempts(shop, session_id),
         )
     return [(row["kind"], row["amount_minor"]) for row in rows]
 
 
-async def facts_about(shop: Shop, subject: str, kind: str) -> int:
-    """How often something was said, by the event log."""
+async def said_once(shop: Shop, subject: str, kind: str) -> bool:
+    """Wait for a fact about somebody; whether it was said exactly once."""
     sql = "SELECT count(*) FROM events WHERE subject = $1 AND type = $2"
-    return int(await value(shop, "gateway", sql, subject, kind))
+    return bool(await fact(shop, "gateway", sql, subject, kind) == 1)
 
 
-async def until_paid(shop: Shop, order_id: str) -> None:
-    """Paid, its page told, and said so exactly once."""
-    await fact(shop, "orders", "SELECT status = 'paid' FROM orders WHERE id = $1", order_id)
-    sql = "SELECT bool_and(status IN ('paid', 'invalidated')) FROM sessions WHERE order_id = $1"
-    await fact(shop, "sessions", sql, order_id)
-    said = "SELECT count(*) = 1 FROM events WHERE subject = $1 AND type = 'order.paid'"
-    await fact(shop, "gateway", said, order_id)
+async def until_paid(shop: Shop, session_id: str) -> None:
+    """The order is paid, its page told, and it was said exactly once."""
+    status = "SELECT status = 'paid' FROM orders WHERE id = $1"
+    await fact(shop, "orders", status, order_of(session_id))
+    status = "SELECT status = 'paid' FROM sessions WHERE checkout_session_id = $1"
+    await fact(shop, "sessions", status, session_id)
+    assert await said_once(shop, order_of(session_id), "order.paid")
+    assert await said_once(shop, session_id, "checkout_session.completed")

@@ -52,7 +52,7 @@ async def shared_rig(
 async def reset(rig: Rig) -> None:
     """Everything stopped, every table and every queue empty."""
     await rig.close()
-    rig._running.clear()  # noqa: SLF001
+    rig._running.clear()
     await rig.pool.execute(f"TRUNCATE {BUS_TABLES}")
     if rig.kind == "rabbitmq":
         async with broker_channel(rig) as channel:
@@ -71,7 +71,7 @@ def start_at_once(rig: Rig, room: Room, *, name: str) -> Running:
     if isinstance(transport, RabbitTransport):
         running.tasks.append(asyncio.create_task(transport.run()))
     running.tasks.append(asyncio.create_task(service.run(asyncio.Event())))
-    rig._running.append(running)  # noqa: SLF001
+    rig._running.append(running)
     return running
 
 

@@ -98,9 +98,10 @@ class Proxy:
                     connection.ends[direction].write(held)
 
     def cut(self) -> None:
-        """End every connection; a new one gets through."""
+        """End every connection, with what was held of it; a new one gets through."""
         for connection in self._connections:
             connection.close()
+        self._connections.clear()
 
     def down(self) -> None:
         """End every connection, and let none through until `resume`."""

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
+from shared.bus import outbox
 from shared.bus.declare import apply
 from shared.bus.local import LocalTransport
 from shared.bus.rabbitmq import RabbitTransport
@@ -15,11 +17,9 @@ from shared.bus.room import Room
 from shared.bus.service import Service
 from shared.bus.topology import topology
 from shared.bus.transport import Transport
+from shared.bus.tx import Said
 from shared.contracts.base import Command, Context, Event
 from shared.db.pool import Pool, open_pool, transaction
-from shared.bus import outbox
-from shared.bus.tx import Said
-from datetime import UTC, datetime
 
 Kind = Literal["local", "rabbitmq"]
 DELAYS = (0.3, 0.6)
@@ -49,7 +49,7 @@ class Running:
             self.tasks.append(asyncio.create_task(self.transport.run()))
             await self.transport.ready(10)
         self.tasks.append(asyncio.create_task(self.service.run(self._stop)))
-        while self.service._subscription is None:  # noqa: SLF001
+        while self.service._subscription is None:
             await asyncio.sleep(0)
 
     async def stop(self) -> None:
@@ -61,7 +61,7 @@ class Running:
     async def crash(self) -> None:
         """Everything stops where it is; nothing is acknowledged, nothing is said goodbye to."""
         if isinstance(self.transport, LocalTransport):
-            for members in self.transport._members.values():  # noqa: SLF001
+            for members in self.transport._members.values():
                 members.clear()
         await self._end()
 

@@ -104,7 +104,10 @@ class ApiCall:
 
     def is_fresh(self, identifier: str) -> bool:
         """Whether it was minted within the last seconds."""
-        age_seconds = (self.gateway.clock() - minted_at(identifier)).total_seconds()
+        try:
+            age_seconds = (self.gateway.clock() - minted_at(identifier)).total_seconds()
+        except (ValueError, OverflowError):  # A ULID may be of the year 10889, a datetime not.
+            return False
         return 0 <= age_seconds < FRESH_SECONDS
 
     def page(self) -> dict[str, Any]:

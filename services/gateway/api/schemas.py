@@ -43,6 +43,15 @@ class Schemas(GenerateJsonSchema):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """pydantic only says what keys of the right form hold; ours may have no other keys."""
+        made = super().dict_schema(schema)
+        if len(made.get("patternProperties", {})) == 1:
+            ((pattern, values),) = made.pop("patternProperties").items()
+            made["propertyNames"] = {**made.get("propertyNames", {}), "pattern": pattern}
+            made["additionalProperties"] = values
+        return made
+
     def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
         """Our one serializer writes times; its return type alone would only say `string`."""
         made = super().ser_schema(schema)

@@ -29,6 +29,10 @@ from shared.payments.port import Card, PaymentProvider
 OUTCOME_SECONDS: Final = 6.0
 TOTAL_CHANGED: Final = NOTICES["ORDER_CONFLICT"]
 NO_PROVIDER: Final = "Cards cannot be taken here yet. You have not been charged."
+TOO_MANY: Final = (
+    "Too many payments failed on this page, so it takes no more. You have not been charged. "
+    "Please ask the seller for a new link."
+)
 # Sessions' own states: its page tells them better than any sentence here.
 _STATES: Final = ("CHECKOUT_SESSION_NOT_OPEN", "CHECKOUT_PAYMENT_RESOLVING")
 
@@ -173,8 +177,10 @@ async def _start(pressed: Pressed, payer: Payer, token: str | None) -> PayAccept
 async def _refused(pressed: Pressed, refusal: Refusal) -> web.Response:
     if refusal.code in _STATES:
         return see_other(f"/c/{pressed.seen.session.checkout_session_id}")
-    if refusal.kind in ("not_found", "rate_limited"):
+    if refusal.kind == "not_found":
         raise refusal
+    if refusal.kind == "rate_limited":
+        return await pressed.again(429, notice=TOO_MANY)
     if refusal.param and refusal.param.startswith("card_"):
         return await pressed.again(422, errors={refusal.param: refusal.message})
     errors = refused_field(refusal.param)

@@ -62,11 +62,11 @@ async def _view(
 
 async def _paid_by(request: web.Request, seen: Seen) -> PaymentIntent | None:
     """The payment that settled it; None for a free order, or while it cannot be read."""
-    session = seen.session
-    if not session.payment_intent_ids:
+    session, attempt = seen.session, seen.attempt
+    if attempt is None or attempt.attempt_id not in session.payment_intent_ids:
         return None
     context = context_of(request, session.merchant_id, session.mode_environment)
-    query = GetPaymentIntent(payment_intent_id=session.payment_intent_ids[-1])
+    query = GetPaymentIntent(payment_intent_id=attempt.attempt_id)
     try:
         intent = (await request.app[GATEWAY].caller.call(query, context=context)).value
     except (Refusal, Unavailable):  # A receipt without the card's last digits is still one.

@@ -23,7 +23,9 @@ function tellOutcome(fresh) {
 }
 
 function place(html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html");
+  // Its colours are the ones already here; parsing them again would only upset the policy.
+  const plain = html.replace(/<style[^>]*>[^<]*<\/style>/, "");
+  const fresh = new DOMParser().parseFromString(plain, "text/html");
   const isSamePage = fresh.querySelector("[data-pay]") && isCardAsked(fresh) === isCardAsked(document);
   if (!isSamePage) return window.location.reload();
   const held = document.activeElement?.id;

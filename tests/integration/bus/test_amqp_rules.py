@@ -4,7 +4,7 @@
 |---|---|---|
 | P1 | two publishes under one message id swap their fates | test_of_one_fact_sent_to_two_… |
 | P2 | an unroutable publish returns as if it were well | test_of_one_fact_…, test_a_fact_nobody_… |
-| P3 | a frozen connection cancels its publishers | test_amqp_faults, unit/bus/test_loops |
+| P3 | a frozen connection cancels whoever uses it | test_a_line_that_dies_…, test_amqp_faults, unit/bus/test_loops |
 | P4 P5 | a publish without confirmation is neither sent nor unsent | test_amqp_faults |
 | P6 | a dead link is noticed after three heartbeats | test_amqp_faults (10 s, by the broker) |
 | P7 | a lost connection cancels handlers half way | test_amqp_faults, test_transport_exam |
@@ -318,6 +318,26 @@ async def test_reconnecting_slows_down_and_never_keeps_step(monkeypatch: pytest.
     steps = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
     assert all(0.8 * s <= p <= 1.2 * s for s, p in zip(steps, pauses, strict=True))
     assert len({pause / step for pause, step in zip(pauses, steps, strict=True)}) > 1
+
+
+async def test_a_line_that_dies_while_it_is_set_up_is_set_up_again(rig: Rig):
+    """P3: the driver may say "cancelled" there, too, though nobody cancelled."""
+    lives: list[int] = []
+
+    async def set_up(_: Line) -> None:
+        lives.append(len(lives))
+        if len(lives) == 1:
+            raise asyncio.CancelledError
+
+    tried_twice = Line(rig.amqp_url, "test", set_up)
+    running = asyncio.create_task(tried_twice.run())
+    try:
+        await tried_twice.ready(5)
+        assert lives == [0, 1]
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await tried_twice.close()
 
 
 async def test_a_request_nobody_waits_for_any_more_is_not_started(rig: Rig, toys: Toys):

@@ -490,6 +490,14 @@ async def test_an_older_unknown_order_is_unknown_at_once(pool: Pool):
         assert (status, len(shop.services.asked)) == (404, 1)
 
 
+async def test_an_id_of_a_year_beyond_all_calendars_is_only_unknown(pool: Pool):
+    async with a_shopfront(pool) as shop:
+        shop.services.answers[GetOrder] = not_found("order", "order_id")
+        status, _ = await shop.ask("GET", "/v1/orders/ord_7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
+
+        assert status == 404
+
+
 async def test_a_repeat_under_a_key_is_answered_although_the_order_is_paid_by_now(pool: Pool):
     async with a_shopfront(pool) as shop:
         shop.services.answers = {GetOrder: an_order(status="paid"), CreateSession: a_session()}

@@ -360,6 +360,7 @@ FILL = """
 @pytest.mark.parametrize("has_statistics", [True, False])
 async def test_expiry_reads_what_is_due_and_not_what_is_open(sessions: Desk, has_statistics: bool):
     async with connection(sessions.pool) as db:
+        await db.execute("SET statement_timeout = 0")
         await db.execute(FILL, NOON, timeout=50)
         if has_statistics:
             await db.execute("ANALYZE sessions")
@@ -368,7 +369,7 @@ async def test_expiry_reads_what_is_due_and_not_what_is_open(sessions: Desk, has
         asked = f"EXECUTE due('{NOON + timedelta(seconds=10)}', 100)"
         plan = await db.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT TEXT) {asked}")
         text = "\n".join(row[0] for row in plan)
-        await db.execute("RESET plan_cache_mode; DEALLOCATE due")
+        await db.execute("RESET statement_timeout; RESET plan_cache_mode; DEALLOCATE due")
 
     assert "using sessions_to_expire" in text
     assert "actual" in text

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from services.orders.ordering import contents
 from services.orders.ordering import domain as ordering
-from services.orders.ordering.domain import Moment, Sale
+from services.orders.ordering.domain import Moment
 from services.orders.payments import domain
 from services.orders.payments.payment import MOVES, Payment
 from shared.contracts.base import Message
@@ -250,10 +250,11 @@ class Purchase(RuleBasedStateMachine):
         if isinstance(move, Refusal):
             assert self.sale.order.status != "open" or self.sale.live_attempt_id
             return
+        is_new = move.sale is not self.sale
         self.sale = move.sale
         if move.payment is not None:
             self.payments[message.attempt_id] = move.payment
-        self.waiting += [*move.calls, message]
+        self.waiting += [*move.calls, message] if is_new else []  # once more, later
         self.tell(move.facts)
 
     def settle(self, message: ChargeSettled | ClaimSettled) -> None:

@@ -1,0 +1,484 @@
+"""What PostgreSQL and its driver do to those who trust them, and that the bus does not.
+
+| rule | what it is | how it is covered |
+|---|---|---|
+| D1 | a query's timeout is no bound | test_a_frozen_backend_…, test_health_… |
+| D2 | acquiring waits for ever | test_an_exhausted_pool_… (twice) |
+| D3 | who holds a connection and acquires another deadlocks | test_everything_works_with_a_pool_of_one |
+| D4 | a cut around COMMIT says nothing about its outcome | test_a_line_cut_at_commit_… |
+| D5 | loss in a transaction comes as several errors | test_a_backend_that_dies_… |
+| D6 | a deadlock's victim is done again, whole | test_a_deadlock_… |
+| D7 | statements and poolers | unit/test_house_rules (one driver, direct connections) |
+| D8 | DDL invalidates statements | test_a_statement_invalidated_…, unit/test_house_rules (no `select *`) |
+| D9 D10 | LISTEN is lost, NOTIFY locks | unit/test_house_rules (neither is used) |
+| D11 | jsonb is text, NUL breaks | test_jsonb_…, test_a_nul_…, unit/test_money |
+| D12 D13 D14 | round trips and commits cost | test_a_batch_costs_… |
+| D15 | rows that commit late are skipped by `id >` | test_a_row_that_commits_after_… |
+| D16 | bloat, old snapshots, publishing in the claim | test_a_leased_row_…, test_sessions_have_…, test_the_outbox_… |
+| D17 | unbounded cleaning | test_the_inbox_is_cleaned_… |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.bus import outbox, relay
+from shared.bus.room import Room
+from shared.bus.service import CLEAN_INBOX
+from shared.bus.tx import Said, Tx
+from shared.contracts.base import Envelope
+from shared.db import pool as pools
+from shared.db.pool import Pool, connection, is_outage, open_pool, transaction
+from shared.errors import Unavailable
+from tests.support.faults import CuttingProxy, frozen, heard, reset, rows, shared_rig, toy_ids
+from tests.support.postgres import Databases
+from tests.support.rigs import CONTEXT, Rig, Running, call, eventually
+from tests.support.toys import CountToys, MakeToy, ToyCount, ToyMade, Toys
+
+
+@pytest.fixture(scope="module")
+async def module_rig(databases: Databases) -> AsyncIterator[Rig]:
+    async with shared_rig("local", databases) as rig:
+        yield rig
+
+
+@pytest.fixture
+async def rig(module_rig: Rig) -> AsyncIterator[Rig]:
+    pool = module_rig.pool
+    yield module_rig
+    module_rig.pool = pool
+    await reset(module_rig)
+
+
+@pytest.fixture
+async def small_pool(rig: Rig) -> AsyncIterator[Pool]:
+    """One connection, so that everybody meets on it."""
+    pool = await open_pool(rig.dsn, name="small", size=1)
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+def toys() -> Toys:
+    return Toys()
+
+
+# D1: bounds.
+
+
+async def test_a_frozen_backend_holds_its_caller_for_a_bounded_time(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pools, "COMMAND_SECONDS", 1.0)
+    pool = await open_pool(rig.dsn, name="frozen", size=1)
+    pid = await pool.fetchval("SELECT pg_backend_pid()")
+
+    with frozen(pid):
+        began = time.monotonic()
+        async with asyncio.timeout(10):  # the failure, not the bound
+            with pytest.raises(BaseException) as raised:  # noqa: PT011 whichever of them
+                async with transaction(pool) as db:
+                    await db.fetchval("SELECT 1")
+        took = time.monotonic() - began
+        next_pid = await pool.fetchval("SELECT pg_backend_pid()")
+
+    assert is_outage(raised.value)
+    assert took < 4, "one command's bound for the query, one for the release"
+    assert next_pid != pid, "the frozen connection was given up"
+    pool.terminate()
+
+
+async def test_health_says_no_while_the_database_hangs_and_does_not_hang_itself(
+    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pools, "COMMAND_SECONDS", 1.0)
+    rig.pool = await open_pool(rig.dsn, name="frozen", size=1)
+    running = await rig.start(toys.room())
+    assert await running.service.health() == {"database": True, "broker": True, "relay": True}
+
+    with frozen(await rig.pool.fetchval("SELECT pg_backend_pid()")):
+        async with asyncio.timeout(6):
+            health = await running.service.health()
+
+    assert health["database"] is False
+    await running.crash()
+    rig.pool.terminate()
+
+
+# D2, D3: the pool.
+
+
+async def test_an_exhausted_pool_is_an_outage_after_two_seconds(small_pool: Pool):
+    async with connection(small_pool):
+        began = time.monotonic()
+        with pytest.raises(TimeoutError) as raised:
+            async with asyncio.timeout(5), transaction(small_pool):
+                pass
+
+    assert is_outage(raised.value)
+    assert 1.5 < time.monotonic() - began < 4
+
+
+async def test_an_exhausted_pool_answers_a_caller_in_time_and_holds_a_fact_until_it_can(
+    rig: Rig, toys: Toys, small_pool: Pool
+):
+    rig.pool, ours = small_pool, rig.pool
+    running = await rig.start(toys.room())
+
+    async with connection(small_pool):
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await call(running, MakeToy(toy_id="bear"))
+        assert time.monotonic() - began < 4
+        await receive(running, ToyMade(toy_id="cat"))
+
+    rig.pool = ours
+    await eventually(lambda: effects_are(rig, ["bear", "heard-bear", "heard-cat"]))
+
+
+async def test_everything_works_with_a_pool_of_one(rig: Rig, toys: Toys, small_pool: Pool):
+    """D3: a second acquire by somebody who holds the one connection could never be served."""
+    rig.pool, ours = small_pool, rig.pool
+    running = await rig.start(toys.room())
+    names = [f"t{number}" for number in range(20)]
+
+    await asyncio.gather(
+        *(call(running, MakeToy(toy_id=name), timeout_seconds=10) for name in names),
+        *(call(running, CountToys(), timeout_seconds=10) for _ in range(20)),
+        call(running, MakeToy(toy_id="x"), message_id="k", is_keyed=True, timeout_seconds=10),
+        refused(running, "key-1"),
+    )
+
+    rig.pool = ours
+    await eventually(lambda: effects_are(rig, [*names, "x", *heard([*names, "x"])]))
+    await eventually(lambda: nothing_left(rig))
+
+
+# D4, D5, D6, D8: units that are done again.
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("is_keyed", [False, True])
+async def test_a_line_cut_at_commit_leaves_one_effect_whether_it_had_happened_or_not(
+    rig: Rig, toys: Toys, when: str, is_keyed: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """D4, F9: the caller sees a lost connection; the inbox knows what became of it."""
+    short_leases(monkeypatch)
+    ours = rig.pool
+    async with CuttingProxy(rig.dsn) as proxy:
+        rig.pool = await open_pool(proxy.dsn, name="cut", size=4)
+        running = await rig.start(toys.room())
+        await call(running, CountToys())
+        proxy.cut = when
+
+        reply = await call(
+            running, MakeToy(toy_id="bear"), message_id="req_1", is_keyed=is_keyed, body_hash="a"
+        )
+
+        assert reply.count == 1
+        assert proxy.cuts == 1
+        await eventually(lambda: effects_are(rig, ["bear", *heard(["bear"])]))
+        await eventually(lambda: nothing_left(rig))
+        rig.pool.terminate()
+        await running.crash()
+    rig.pool = ours
+
+
+async def test_a_backend_that_dies_in_a_transaction_costs_one_more_try(rig: Rig):
+    """D5: of the whole unit, on a fresh connection."""
+    tries: list[int] = []
+
+    async def make(msg: MakeToy, tx: Tx) -> ToyCount:
+        await tx.db.execute("INSERT INTO toys (toy_id) VALUES ($1)", msg.toy_id)
+        tries.append(await tx.db.fetchval("SELECT pg_backend_pid()"))
+        if len(tries) < 3:
+            await rig.pool.execute("SELECT pg_terminate_backend($1)", tries[-1])
+        await tx.db.fetchval("SELECT 1")
+        return ToyCount(count=len(tries))
+
+    running = await rig.start(a_room({MakeToy: make}))
+
+    reply = await call(running, MakeToy(toy_id="bear"))
+
+    assert reply.count == 3
+    assert len(set(tries)) == 3
+    assert await toy_ids(rig) == ["bear"]
+
+
+async def test_a_deadlock_is_broken_and_its_victim_done_again_whole(rig: Rig):
+    """D6: two messages lock two rows in opposite orders."""
+    await rig.pool.execute("INSERT INTO toys (toy_id) VALUES ('a'), ('b')")
+    tries: list[str] = []
+    holds_one = asyncio.Event()
+    both_hold_one = asyncio.Event()
+
+    async def cross(msg: MakeToy, tx: Tx) -> ToyCount:
+        tries.append(msg.toy_id)
+        first, second = msg.toy_id
+        await tx.db.execute("UPDATE toys SET swept = true WHERE toy_id = $1", first)
+        (both_hold_one if holds_one.is_set() else holds_one).set()
+        await asyncio.wait_for(both_hold_one.wait(), 5)
+        await tx.db.execute("UPDATE toys SET swept = true WHERE toy_id = $1", second)
+        await tx.db.execute("INSERT INTO toys (toy_id) VALUES ($1)", f"done-{msg.toy_id}")
+        return ToyCount(count=1)
+
+    running = await rig.start(a_room({MakeToy: cross}))
+    options: dict[str, Any] = {"is_keyed": True, "timeout_seconds": 10}
+
+    one = asyncio.create_task(
+        call(running, MakeToy(toy_id="ab"), message_id="1", body_hash="1", **options)
+    )
+    await asyncio.wait_for(holds_one.wait(), 5)
+    await call(running, MakeToy(toy_id="ba"), message_id="2", body_hash="2", **options)
+    await one
+
+    assert sorted(tries) in (["ab", "ab", "ba"], ["ab", "ba", "ba"])
+    assert await toy_ids(rig) == ["a", "b", "done-ab", "done-ba"]
+
+
+async def test_a_statement_invalidated_by_a_migration_is_done_again(
+    rig: Rig, small_pool: Pool
+):
+    """D8: inside a transaction the driver cannot repair it by itself."""
+    ours = rig.pool
+    await ours.execute("CREATE TABLE shelves (size integer); INSERT INTO shelves VALUES (1)")
+
+    async def make(_: MakeToy, tx: Tx) -> ToyCount:
+        return ToyCount(count=await tx.db.fetchval("SELECT size FROM shelves"))
+
+    rig.pool = small_pool
+    running = await rig.start(a_room({MakeToy: make}))
+    first = await call(running, MakeToy(toy_id="1"), message_id="1", is_keyed=True)
+    await ours.execute("ALTER TABLE shelves ALTER COLUMN size TYPE bigint")
+
+    second = await call(running, MakeToy(toy_id="2"), message_id="2", is_keyed=True)
+
+    assert (first.count, second.count) == (1, 1)
+    await ours.execute("DROP TABLE shelves")
+
+
+# D11: types.
+
+
+async def test_jsonb_is_what_was_put_in_and_never_text(rig: Rig):
+    value = {"line": [1, "zwei", None, True, {"deep": "ü"}], "amount": 9_999_999_999}
+
+    assert await rig.pool.fetchval("SELECT $1::jsonb", value) == value
+    assert await rig.pool.fetchval("SELECT '[]'::jsonb") == []
+    assert await rig.pool.fetchval("SELECT $1::jsonb ->> 'amount'", value) == "9999999999"
+
+
+async def test_a_nul_that_passed_the_door_is_a_bug_and_no_outage(rig: Rig, toys: Toys):
+    """D11: it is refused by the contract's types (unit/test_house_rules); here it never loops."""
+    running = await rig.start(toys.room())
+
+    body = b'{"toy_id": "a\\u0000b"}'
+    await running.transport.publish("event", Envelope("evt_1", "toy.made", body, CONTEXT))
+    await rig.emit(ToyMade(toy_id="good"))
+
+    async def parked() -> bool:
+        return len(await rows(rig, "SELECT 1 FROM dead_letters")) == 1
+
+    await eventually(parked)
+    await eventually(lambda: effects_are(rig, heard(["good"])))
+
+
+# D12 to D14: cost.
+
+
+async def test_a_batch_costs_one_commit_and_one_write(
+    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
+):
+    """D12, D13, D14: rows written in one transaction share its number."""
+    writes: list[int] = []
+    write = outbox.write
+
+    async def counted(db: Any, said: Any, handled: Any, **rest: Any) -> Any:
+        writes.append(len(handled))
+        return await write(db, said, handled, **rest)
+
+    monkeypatch.setattr(outbox, "write", counted)
+    running = await rig.start(toys.room())
+    names = [f"t{number}" for number in range(64)]
+
+    await asyncio.gather(*(call(running, MakeToy(toy_id=name)) for name in names))
+
+    commits = "SELECT count(DISTINCT xmin::text) FROM inbox WHERE handler LIKE '%make'"
+    assert await rig.pool.fetchval(commits) <= 8
+    asked = await rig.pool.fetchval("SELECT count(*) FROM inbox WHERE handler LIKE '%make'")
+    assert asked == len(names)
+    assert max(writes) > 8
+
+
+async def test_commits_wait_for_the_disk_by_the_servers_own_setting(rig: Rig):
+    """D14: money is never traded for speed by one of our connections."""
+    async with connection(rig.pool) as db:
+        source = "SELECT source FROM pg_settings WHERE name = 'synchronous_commit'"
+        assert await db.fetchval(source) not in ("client", "session", "database", "user")
+
+
+# D15 to D17: the outbox and the inbox.
+
+
+async def test_a_row_that_commits_after_a_higher_one_is_not_lost(rig: Rig, toys: Toys):
+    """D15: rows are found by their state, never by "id >"."""
+    await rig.start(toys.room())
+    async with AsyncExitStack() as stack:
+        late = await stack.enter_async_context(transaction(rig.pool))
+        late_id = await say(late, ToyMade(toy_id="late"))
+
+        await rig.emit(ToyMade(toy_id="early"))
+        early_id = await rig.pool.fetchval("SELECT max(id) FROM outbox") or late_id + 1
+        await eventually(lambda: effects_are(rig, heard(["early"])))
+        await eventually(lambda: nothing_left(rig))
+        assert late_id < early_id
+        await late.execute("UPDATE outbox SET lease_until = NULL, lease_by = NULL")
+
+    await eventually(lambda: effects_are(rig, heard(["early", "late"])))
+
+
+async def test_a_leased_row_is_not_sent_by_a_second_relay_until_the_lease_ends(
+    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
+):
+    """D16: the claim is committed before anything is published, and protects it."""
+    monkeypatch.setattr(outbox, "LEASE_SECONDS", 3)
+    await rig.emit(*(ToyMade(toy_id=f"t{number}") for number in range(10)))
+    async with connection(rig.pool) as db:
+        claimed = await outbox.claim(db, "a-relay-that-died", "toys")
+        assert len(claimed) == 10
+        assert await outbox.claim(db, "a-second-relay", "toys") == []
+
+    await rig.start(toys.room())
+    await asyncio.sleep(2)
+    assert await toy_ids(rig) == []
+
+    await eventually(lambda: effects_are(rig, heard([f"t{number}" for number in range(10)])))
+
+
+async def test_two_relays_that_claim_at_once_share_the_rows(rig: Rig):
+    """D16: SKIP LOCKED, and nobody waits for anybody."""
+    await rig.emit(*(ToyMade(toy_id=f"t{number}") for number in range(300)))
+
+    async with transaction(rig.pool) as one, transaction(rig.pool) as other:
+        first = await outbox.claim(one, "one", "toys")
+        second = await asyncio.wait_for(outbox.claim(other, "other", "toys"), 2)
+
+    assert (len(first), len(second)) == (200, 100)
+    assert not {row.id for row in first} & {row.id for row in second}
+
+
+async def test_a_relay_holds_no_transaction_while_it_publishes(rig: Rig, toys: Toys):
+    """D16: a listener that takes its time pins no snapshot on the outbox."""
+    await rig.start(toys.room())
+    await rig.emit(ToyMade(toy_id="slow", trouble="wait"))
+    await asyncio.wait_for(toys.entered.wait(), 10)
+
+    holders = """
+        SELECT DISTINCT lock.pid FROM pg_locks AS lock JOIN pg_class ON relation = pg_class.oid
+        WHERE relname = 'outbox' AND lock.pid <> pg_backend_pid()
+    """
+    assert await rows(rig, holders) == []
+    toys.gate.set()
+
+
+async def test_sessions_have_limits_for_statements_and_for_idle_transactions(rig: Rig):
+    """D16."""
+    async with connection(rig.pool) as db:
+        limits = [
+            await db.fetchval("SELECT current_setting($1)", name)
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout")
+        ]
+
+    assert limits == ["5s", "10s"]
+
+
+async def test_the_outbox_is_vacuumed_by_count_and_never_slowed_down(rig: Rig):
+    """D16."""
+    options = await rig.pool.fetchval("SELECT reloptions FROM pg_class WHERE relname = 'outbox'")
+
+    assert set(options) == {
+        "autovacuum_vacuum_scale_factor=0",
+        "autovacuum_vacuum_threshold=1000",
+        "autovacuum_vacuum_cost_delay=0",
+    }
+
+
+async def test_the_inbox_is_cleaned_in_batches_that_wait_for_nobody(rig: Rig, toys: Toys):
+    """D17: what is old goes, a thousand at a time; a locked row is left for the next time."""
+    running = await rig.start(toys.room())
+    await old_inbox_rows(rig, 1_500, days=31)
+    await old_inbox_rows(rig, 10, days=29)
+    await old_inbox_rows(rig, 5, days=2, reply=b"{}")
+    left = "SELECT count(*) FROM inbox"
+
+    async with transaction(rig.pool) as db:
+        await db.execute("SELECT 1 FROM inbox WHERE message_id = 'old-31-0' FOR UPDATE")
+        async with asyncio.timeout(5):
+            assert await running.service.sweep_once(CLEAN_INBOX) == 100, "a full batch: again"
+            assert await rig.pool.fetchval(left) == 515
+            assert await running.service.sweep_once(CLEAN_INBOX) == 0
+        assert await rig.pool.fetchval(left) == 11
+    await running.service.sweep_once(CLEAN_INBOX)
+
+    assert await rig.pool.fetchval(left) == 10
+
+
+def a_room(handlers: dict[Any, Any]) -> Room:
+    """The toys' room with other handlers."""
+    return replace(Toys().room(), handlers=Toys().room().handlers | handlers, sweeps=())
+
+
+def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (outbox, relay):
+        monkeypatch.setattr(module, "LEASE_SECONDS", 2)
+
+
+async def say(db: Any, event: ToyMade) -> int:
+    said = [Said(event, CONTEXT)]
+    now = datetime.now(UTC)
+    (row,) = await outbox.write(db, said, [], source="toys", now=now, lease_by="nobody")
+    return row.id
+
+
+async def receive(running: Running, event: ToyMade) -> None:
+    """Deliver without waiting for what becomes of it."""
+    envelope = Envelope(f"evt_{event.toy_id}", event.topic, event.to_json(), CONTEXT)
+    consumer = running.service.consumer
+    running.tasks.insert(
+        0,
+        asyncio.create_task(
+            consumer.receive(envelope, lane="in", is_redelivered=False)  # type: ignore[arg-type]
+        ),
+    )
+
+
+async def refused(running: Running, key: str) -> None:
+    with pytest.raises(Exception, match="No such toys"):
+        await call(
+            running, MakeToy(toy_id="no", trouble="refuse"), message_id=key, is_keyed=True,
+            timeout_seconds=10,
+        )  # fmt: skip
+
+
+async def effects_are(rig: Rig, expected: list[str]) -> bool:
+    return await toy_ids(rig) == sorted(expected)
+
+
+async def nothing_left(rig: Rig) -> bool:
+    return not await rows(rig, "SELECT 1 FROM outbox")
+
+
+async def old_inbox_rows(rig: Rig, count: int, *, days: int, reply: bytes | None = None) -> None:
+    await rig.pool.executemany(
+        "INSERT INTO inbox (message_id, handler, handled_at, reply) VALUES ($1, 'h', $2, $3)",
+        [(f"old-{days}-{n}", datetime.now(UTC) - timedelta(days=days), reply) for n in range(count)],
+    )
+
