@@ -11,6 +11,7 @@ from aiohttp import web
 
 from services.gateway.app import create_app
 from services.gateway.gateway import Gateway
+from services.rooms import all_rooms
 
 KEEPALIVE_SECONDS: Final = 75.0  # longer than a proxy's 60; aiohttp's own default is an hour
 SHUTDOWN_SECONDS: Final = 10.0
@@ -24,7 +25,7 @@ class PortTaken(Exception):
 @asynccontextmanager
 async def serving(gateway: Gateway, host: str, port: int) -> AsyncIterator[int]:
     """Serve until the block ends, then let running requests finish. Yields the real port."""
-    app = create_app(gateway)
+    app = create_app(gateway, all_rooms())
     runner = web.AppRunner(
         app,
         access_log=None,

@@ -20,6 +20,7 @@ PREFIXES: Final = frozenset({
 })
 # fmt: on
 ULID_PATTERN: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+_YEAR_9999: Final = 253_402_300_799_000
 _ID = re.compile(rf"^([a-z]+)_({ULID_PATTERN})$")
 
 
@@ -51,5 +52,9 @@ def is_id(identifier: str, prefix: str) -> bool:
 
 
 def minted_at(identifier: str) -> datetime:
-    """When the id was minted, by its own clock part (millisecond precision)."""
-    return datetime.fromtimestamp(ULID.from_str(ulid_of(identifier)).timestamp, tz=UTC)
+    """When the id was minted, by its own clock part (millisecond precision).
+
+    Anybody may write an id of the year 10889: it counts as minted at the end of time.
+    """
+    milliseconds = ULID.from_str(ulid_of(identifier)).milliseconds
+    return datetime.fromtimestamp(min(milliseconds, _YEAR_9999) / 1000, tz=UTC)

@@ -29,6 +29,7 @@ from tests.support.desk import MERCHANT, Desk, Told
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 M = TypeVar("M", bound=Message)
+_numbers = count(1)  # ids of any two moments differ
 
 
 def usd(amount: int) -> Money:
@@ -36,8 +37,7 @@ def usd(amount: int) -> Money:
 
 
 def a_moment(now: datetime = NOON) -> Moment:
-    numbers = count(1)
-    return Moment(now, lambda prefix: f"{prefix}_{next(numbers):026d}")
+    return Moment(now, lambda prefix: f"{prefix}_{next(_numbers):026d}")
 
 
 def line(amount: int = 1200, quantity: int = 1, **more: Any) -> dict[str, Any]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
 from aiohttp import web
 
-from services.gateway.api import checkout_sessions, openapi, orders, payment_links
+from services.gateway.api import asyncapi, checkout_sessions, openapi, orders, payment_links
 from services.gateway.api.operation import Operation, served
 from services.gateway.body import BODY_MAX
 from services.gateway.door import door, dress, json_answer
 from services.gateway.gateway import GATEWAY, Gateway
 from services.gateway.pages.routes import add_pages
 from services.gateway.reference import docs
+from shared.bus.room import Room
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *payment_links.OPERATIONS,
@@ -22,8 +24,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 )
 
 
-def create_app(gateway: Gateway) -> web.Application:
-    """The application, ready to be run with `access_log=None`: the door writes its own line."""
+def create_app(gateway: Gateway, rooms: Sequence[Room] = ()) -> web.Application:
+    """The application, ready to be run with `access_log=None`: the door writes its own line.
+
+    `rooms` are all of the installation's, for the document of who hears which event.
+    """
     app = web.Application(middlewares=[door], client_max_size=BODY_MAX)
     app[GATEWAY] = gateway
     app.on_response_prepare.append(dress)
@@ -33,6 +38,7 @@ def create_app(gateway: Gateway) -> web.Application:
     for operation in OPERATIONS:  # add_route, not add_get: HEAD is not ours to allow.
         router.add_route(operation.method, operation.path, served(operation))
     router.add_route("GET", "/v1/openapi.json", openapi.serving(OPERATIONS))
+    router.add_route("GET", "/v1/asyncapi.json", asyncapi.serving(rooms))
     router.add_route("GET", "/docs", docs.serving(OPERATIONS))
     add_pages(app, gateway)
     return app

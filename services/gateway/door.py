@@ -68,6 +68,7 @@ async def dress(request: web.Request, answer: web.StreamResponse) -> None:
     for name, value in HEADERS.items():
         answer.headers.setdefault(name, value)
     answer.headers.setdefault("X-Request-Id", request.get(REQUEST_ID) or "")
+    answer.headers["Server"] = "flint"  # aiohttp would name itself and its version
     if request.app[GATEWAY].public_url.startswith("https://"):
         answer.headers.setdefault("Strict-Transport-Security", HSTS)
 

@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from shared.bus import inbox, outbox
 from shared.bus.caller import WireReply, reply_adapter
 from shared.bus.fate import ATTEMPTS_MAX, Fate, fate
-from shared.bus.loops import endless
 from shared.bus.outbox import Handled, OutboxRow
 from shared.bus.room import Handler, Recorder, Room
 from shared.bus.transport import Lane, Settled
@@ -31,6 +30,7 @@ from shared.contracts.base import TOPICS, Command, Effect, Envelope, Message, Qu
 from shared.db.pool import Connection, Pool, UniqueViolation, connection, is_outage, transaction
 from shared.db.pool import reason as database_reason
 from shared.errors import DeadlineExceeded, Refusal
+from shared.loops import endless
 
 log = structlog.get_logger("flint.bus")
 T = TypeVar("T")
@@ -120,7 +120,8 @@ class Consumer:
                 for _ in range(self._workers):
                     group.create_task(endless(f"consumer.{lane}", self._work(queue)))
             if self.room.recorder is not None:
-                group.create_task(self._keep_records(self.room.recorder))
+                keeping = self._keep_records(self.room.recorder)
+                group.create_task(endless("consumer.records", keeping))
 
     async def receive(self, envelope: Envelope, *, lane: Lane, is_redelivered: bool) -> Settled:
         """Handle one delivery completely; the transport acts on the returned fate."""
@@ -194,25 +195,30 @@ class Consumer:
         while True:
             records = _drain(self._records, await self._records.get(), RECORD_BATCH_MAX)
             try:
-                settled = await self._keep(recorder, [one.envelope for one in records])
+                error = await self._keep(recorder, [one.envelope for one in records])
+                is_bad = error is not None and not is_outage(error)
+                for one in records:  # a bad one never takes a good one with it
+                    if is_bad and len(records) > 1:
+                        error = await self._keep(recorder, [one.envelope])
+                    failed = None if error is None else self._failed(one.envelope, error)
+                    if not one.done.done():
+                        one.done.set_result(failed or Settled(Fate.ACK))
             except asyncio.CancelledError:
                 for one in records:
                     one.done.cancel()
                 raise
-            for one in records:
-                if not one.done.done():
-                    one.done.set_result(settled)
 
-    async def _keep(self, recorder: Recorder, envelopes: Sequence[Envelope]) -> Settled:
+    async def _keep(self, recorder: Recorder, envelopes: Sequence[Envelope]) -> Exception | None:
         for attempt in range(OUTAGE_RETRIES):
             try:
                 async with asyncio.timeout(HANDLER_SECONDS), transaction(self._pool) as db:
                     await recorder(envelopes, self._tx(db, envelopes[0]))
-                return Settled(Fate.ACK)
             except Exception as error:
                 if not is_outage(error) or attempt == OUTAGE_RETRIES - 1:
-                    return self._failed(envelopes[0], error)
+                    return error
                 await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311 jitter
+            else:
+                return None
         raise AssertionError("unreachable: the last try returns")
 
     async def _handle_all(self, jobs: Sequence[_Job]) -> None:

@@ -19,8 +19,8 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
-from shared.bus.loops import is_cancelled
 from shared.errors import Unavailable
+from shared.loops import stay_cancelled
 
 log = structlog.get_logger("flint.amqp")
 
@@ -82,8 +82,7 @@ class Line:
             async with asyncio.timeout(SETUP_SECONDS):
                 await self._set_up(self)
         except (*BROKER_ERRORS, Unavailable, asyncio.CancelledError) as error:
-            if is_cancelled():
-                raise
+            stay_cancelled(error)
             # A connection that dies in the middle of a set-up may also say "cancelled".
             log.warning("broker.unreachable", line=self._name, reason=explain(error))
             await self.close()
@@ -116,8 +115,7 @@ class Line:
         try:
             await asyncio.wait_for(connection.close(), CLOSE_SECONDS)
         except (*BROKER_ERRORS, asyncio.CancelledError) as error:
-            if is_cancelled():
-                raise
+            stay_cancelled(error)
             log.debug("broker.close_failed", line=self._name, reason=explain(error))
 
     def lose(self) -> None:

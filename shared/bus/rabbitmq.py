@@ -21,7 +21,6 @@ from shared.bus.caller import CALL_SECONDS, Answer
 from shared.bus.consuming import RoomConsumption
 from shared.bus.fate import RETRY_DELAYS_SECONDS
 from shared.bus.line import BROKER_ERRORS, Line, explain
-from shared.bus.loops import endless, is_cancelled
 from shared.bus.outbox import MessageKind
 from shared.bus.rpc import PUBLISH_SECONDS, RpcCaller
 from shared.bus.topology import EVENTS, EXCHANGES, REQUESTS
@@ -29,6 +28,7 @@ from shared.bus.transport import NotConfirmed, Receiver, Subscription, Unroutabl
 from shared.bus.wire import to_message
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import Unavailable
+from shared.loops import endless, is_cancelled, stay_cancelled
 
 log = structlog.get_logger("flint.amqp")
 R = TypeVar("R")
@@ -97,8 +97,7 @@ class RabbitTransport:
         try:
             await consumption.start(self._consuming)
         except (*BROKER_ERRORS, asyncio.CancelledError) as error:
-            if is_cancelled():
-                raise
+            stay_cancelled(error)
             log.warning("consumer.not_started", reason=explain(error))
             self._consuming.lose()
 

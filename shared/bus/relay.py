@@ -16,12 +16,12 @@ import structlog
 
 from shared.bus import outbox
 from shared.bus.fate import retry_delay
-from shared.bus.loops import endless
 from shared.bus.outbox import LEASE_SECONDS, OutboxRow
 from shared.bus.transport import RetryLater, Transport, Unroutable
 from shared.db.pool import Pool, connection, is_outage
 from shared.db.pool import reason as database_reason
 from shared.errors import Unavailable
+from shared.loops import endless
 
 log = structlog.get_logger("flint.relay")
 

@@ -19,12 +19,12 @@ from aio_pika.exceptions import PublishError
 
 from shared.bus.caller import WireReply
 from shared.bus.line import BROKER_ERRORS, explain
-from shared.bus.loops import is_cancelled
 from shared.bus.topology import REQUESTS
 from shared.bus.wire import remaining_ms, to_message
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import DeadlineExceeded, Unavailable
 from shared.ids import new_id
+from shared.loops import is_cancelled
 
 log = structlog.get_logger("flint.rpc")
 R = TypeVar("R")

@@ -17,7 +17,6 @@ import structlog
 from shared.bus import inbox, outbox
 from shared.bus.consumer import Consumer
 from shared.bus.fate import RETRY_DELAYS_SECONDS
-from shared.bus.loops import endless
 from shared.bus.relay import Relay
 from shared.bus.room import SWEEP_BATCH, Room, Sweep
 from shared.bus.transport import Subscription, Transport
@@ -27,6 +26,7 @@ from shared.db.pool import Pool, connection, is_outage, transaction
 from shared.db.pool import reason as database_reason
 from shared.errors import Unavailable
 from shared.ids import new_ulid
+from shared.loops import endless
 
 log = structlog.get_logger("flint.service")
 
@@ -78,10 +78,11 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then take nothing more, finish what is held, publish it, return."""
         async with asyncio.TaskGroup() as group:
+            sweeping = [endless(one.name, self._sweep_forever(one)) for one in self._sweeps()]
             loops = [
                 group.create_task(self.consumer.run()),
                 group.create_task(self.relay.run()),
-                *(group.create_task(endless(s.name, self._sweep_forever(s))) for s in self._sweeps()),
+                *(group.create_task(one) for one in sweeping),
             ]
             self._subscription = await self._transport.subscribe(self.consumer)
             await stop.wait()

@@ -5,11 +5,11 @@ Every bound is part of the type, so that validation and OpenAPI can never disagr
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +24,9 @@ from shared.ids import ULID_PATTERN
 _NO_CONTROLS: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 _URL_TAIL: Final = r"(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$"
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_RFC3339: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 HTTPS_URL: Final = rf"^https://{_HOST}{_URL_TAIL}"
 # http is for a developer's own machine only; nothing else (javascript:, data:, //host) passes.
 MERCHANT_URL: Final = rf"^(https://{_HOST}|http://(localhost|127\.0\.0\.1)){_URL_TAIL}"
@@ -85,16 +88,16 @@ CustomerId = Annotated[str, id_of("cus")]
 ItemId = Annotated[str, id_of("item")]
 
 
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("A time needs its offset, such as '2026-11-24T06:00:00Z'.")
-    return moment.astimezone(UTC)
-
-
-def _only_text(value: Any) -> Any:
-    if not isinstance(value, str | datetime):
-        raise ValueError("A time is an RFC 3339 text, such as '2026-11-24T06:00:00Z'.")  # noqa: TRY004 pydantic
-    return value
+def _moment(value: Any) -> Any:
+    """RFC 3339 with its offset, in UTC; numbers and bare dates are not times."""
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        value = datetime.fromisoformat(value.upper().replace("Z", "+00:00"))
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("A time looks like '2026-11-24T06:00:00Z' (RFC 3339).")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("The time is outside the years 1 to 9999.") from None
 
 
 def rfc3339(moment: datetime) -> str:
@@ -104,8 +107,7 @@ def rfc3339(moment: datetime) -> str:
 
 Time = Annotated[
     datetime,
-    BeforeValidator(_only_text),
-    AfterValidator(_aware),
+    BeforeValidator(_moment),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 

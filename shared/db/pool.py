@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 
 from shared.errors import Unavailable
+from shared.loops import stay_cancelled
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -86,15 +87,23 @@ async def open_pool(dsn: str, *, name: str, size: int = 10) -> Pool:
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """One connection, no transaction: for reads of one statement."""
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as held:
-        yield held
+    try:
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as held:
+            yield held
+    except Exception as error:  # a broken connection may garble the cancellation of its user
+        stay_cancelled(error)
+        raise
 
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One connection, one transaction. A function that holds one never acquires another."""
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as held, held.transaction():
-        yield held
+    try:
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as held, held.transaction():
+            yield held
+    except Exception as error:
+        stay_cancelled(error)
+        raise
 
 
 def is_outage(error: BaseException) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,15 @@ PAYS: Final = "4242424242424242"
 EMAIL: Final = "ada@example.com"
 AXE: Final = Path(__file__).parent / "vendor" / "axe.min.js"
 SCREENSHOTS: Final = Path(__file__).resolve().parents[2] / "screenshots"
-ARGS: Final = [
+ARGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-]
+)
+WAIT_MS: Final = 20_000
 RECEIPT: Final = re.compile(r"/c/cs_\w+/receipt$")
 CHECKOUT: Final = re.compile(r"/c/cs_\w+$")
 CHALLENGE: Final = re.compile(r"/sandbox/3ds/sbx_\w+$")
@@ -44,6 +45,9 @@ async def running_browser() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @dataclass
@@ -155,7 +159,7 @@ async def a_buyer(browser: Browser, origin: str, **options: Any) -> AsyncIterato
 def watched(page: Page, origin: str, faults: list[str] | None = None) -> Buyer:
     """The page with its console, its errors and its requests under watch."""
     buyer = Buyer(page, origin, [] if faults is None else faults)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT_MS)
 
     def asked(request: Request) -> None:
         target = urlsplit(request.url)
@@ -180,16 +184,3 @@ def watched(page: Page, origin: str, faults: list[str] | None = None) -> Buyer:
 def forgive(buyer: Buyer, *words: str) -> None:
     """Take faults off that the test itself provoked, such as the note of a 422 in the console."""
     buyer.faults[:] = [fault for fault in buyer.faults if not any(word in fault for word in words)]
-
-
-def form_of(fields: Mapping[str, str]) -> str:
-    """A script that posts a form with these fields from the page, without any script's watch."""
-    inputs = "".join(
-        f"form.append(Object.assign(document.createElement('input'),"
-        f"{{name: {name!r}, value: {value!r}}}));"
-        for name, value in fields.items()
-    )
-    return (
-        "const form = document.createElement('form'); form.method = 'post';"
-        f"{inputs} document.body.append(form); form.submit();"
-    )

@@ -1,4 +1,4 @@
-"""What buyers do that no flow chart has: twice, back, two tabs, too late, from another's address."""
+"""What buyers do that no flow chart has: twice, back, two tabs, too late, by a shared address."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.shops import Shop
 POST_TWICE = """async () => {
   const form = document.querySelector('[data-pay]');
   const body = () => new URLSearchParams([...new FormData(form), ['action', 'pay']]);
-  const post = () => fetch(form.action, {method: 'POST', body: body()}).then((r) => r.url);
-  return Promise.all([post(), post()]);
+  const post = () => fetch(form.getAttribute('action'), {method: 'POST', body: body()});
+  return Promise.all([post(), post()]).then((answers) => answers.map((answer) => answer.url));
 }"""
 
 

@@ -1,4 +1,4 @@
-"""Buying as buyers do it: every way a card can end, with and without scripts, on both transports."""
+"""Buying as buyers do it: every way a card can end, with scripts and without."""
 
 from __future__ import annotations
 

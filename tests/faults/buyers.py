@@ -18,7 +18,7 @@ PAYS: Final = "4242424242424242"
 DECLINES: Final = "4000000000000002"
 TAKES_TIME: Final = "4000000000000077"  # five seconds
 HIDDEN: Final = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
-BROKEN: Final = (aiohttp.ClientError, ConnectionError, TimeoutError)
+LOST: Final = (aiohttp.ClientError, OSError, TimeoutError)  # no answer: nobody knows
 
 
 @dataclass(frozen=True)

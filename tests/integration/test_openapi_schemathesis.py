@@ -7,7 +7,7 @@ fields (one currency per link, exactly one of three) are beyond a schema, and ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
@@ -37,6 +37,15 @@ MADE_FIRST: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {"line_items": [{"name": "Tea", "quantity": 1, "unit_price_money": PRICE}]},
     ),
 }
+# Each is right by itself and refused for what it says: these would hide everything else.
+UNFIT: Final = (
+    "expected_version",
+    "coupon_code",
+    "plan_id",
+    "payment_method_id",
+    "payment_method_ids",
+    "payment_source_tokens",
+)
 CHECKS: Final = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -47,7 +56,10 @@ CHECKS: Final = [
     checks.unsupported_method,
 ]
 
-schema = schemathesis.openapi.from_dict(document(OPERATIONS, "http://localhost", "0.0.0"))
+API: Final = document(OPERATIONS, "http://localhost", "0.0.0")
+# Every value of an enum is tried everywhere it stands: three currencies are enough for that.
+API["components"]["schemas"]["Money"]["properties"]["currency"]["enum"] = ["USD", "JPY", "KWD"]
+schema = schemathesis.openapi.from_dict(API)
 schema.config.generation.update(
     modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE],
     with_security_parameters=False,  # The session has the key; two at once are refused.
@@ -55,10 +67,11 @@ schema.config.generation.update(
 
 
 @pytest.fixture(scope="module")
-def api(local_shop: Shop) -> Iterator[requests.Session]:
+async def api(local_shop: Shop) -> AsyncIterator[requests.Session]:
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {local_shop.api_key}"
         yield session
+    await local_shop.audit()
 
 
 @pytest.fixture
@@ -70,7 +83,8 @@ def known(local_shop: Shop, api: requests.Session) -> dict[str, str]:
         ids[name] = answer.json()["data"][name]
     link = f"{local_shop.url}/v1/payment-links/{ids['payment_link_id']}"
     shown = api.get(f"{link}/public", timeout=10).json()["data"]
-    return {**ids, "resolution_context": shown["resolution_context"]}
+    context = shown["resolution_context"]
+    return {**ids, "resolution_context": context, "payment_source_token": "tok_visa"}
 
 
 @schema.parametrize()
@@ -83,19 +97,15 @@ def known(local_shop: Shop, api: requests.Session) -> dict[str, str]:
 )
 @pytest.mark.timeout(300)
 def test_the_api_keeps_its_word(
-    case: Case, local_shop: Shop, api: requests.Session, known: dict[str, str]
+    case: Case[Any], local_shop: Shop, api: requests.Session, known: dict[str, str]
 ) -> None:
     if len(repr(case.body)) % 8:  # Most of them; the others keep the ids of nobody.
         _make_fit(case, known)
 
-    import time
-    t=time.time()
-    r = case.call_and_validate(base_url=local_shop.url, session=api, checks=CHECKS, timeout=20)
-    e = r.json().get("error",{}) if r.status_code>=400 else {}
-    with open("/tmp/st.log","a") as f: f.write(f"{case.operation.label}|{case.meta.generation.mode.value}|{r.status_code}|{time.time()-t:.2f}|{e.get(chr(99)+chr(111)+chr(100)+chr(101))}|{e.get(chr(112)+chr(97)+chr(114)+chr(97)+chr(109))}|{e.get(chr(109)+chr(101)+chr(115)+chr(115)+chr(97)+chr(103)+chr(101))}\n")
+    case.call_and_validate(base_url=local_shop.url, session=api, checks=CHECKS, timeout=20)
 
 
-def _make_fit(case: Case, known: dict[str, str]) -> None:
+def _make_fit(case: Case[Any], known: dict[str, str]) -> None:
     """What no generator can guess: ids and tokens that exist, and a key used only once.
 
     A part that was made to be refused stays as it is.
@@ -107,10 +117,20 @@ def _make_fit(case: Case, known: dict[str, str]) -> None:
     if not _is_wrong(case, "header"):
         case.headers.pop("Idempotency-Key", None)
     if isinstance(case.body, dict) and not _is_wrong(case, "body"):
-        case.body.update({name: known[name] for name in known.keys() & case.body.keys()})
+        _make_body_fit(case.body, known)
 
 
-def _is_wrong(case: Case, location: str) -> bool:
+def _make_body_fit(body: dict[str, Any], known: dict[str, str]) -> None:
+    for name in UNFIT:
+        body.pop(name, None)
+    if body.get("quick_pay") is not None:
+        body.pop("order_id", None)
+    if isinstance(body.get("customer"), dict):
+        body["customer"].pop("customer_id", None)
+    body.update({name: known[name] for name in known.keys() & body.keys()})
+
+
+def _is_wrong(case: Case[Any], location: str) -> bool:
     components = case.meta.components if case.meta else {}
     return any(
         str(getattr(where, "value", where)).startswith(location) and part.mode.is_negative

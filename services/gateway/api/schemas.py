@@ -17,6 +17,7 @@ from services.gateway.api.operation import Operation
 
 Json = dict[str, Any]
 Shape = tuple[str, JsonSchemaMode]
+Input = tuple[str, JsonSchemaMode, TypeAdapter[Any]]
 REF: Final = "#/components/schemas/{model}"
 
 
@@ -60,13 +61,18 @@ class Schemas(GenerateJsonSchema):
 
 def schemas_of(operations: Sequence[Operation]) -> tuple[dict[Shape, Json], Json]:
     """The schema of every body and answer, and the components they refer to."""
-    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
+    inputs: list[Input] = []
     for operation in operations:
         if operation.body is not None:
             inputs.append((f"{operation.id}.body", "validation", operation.body_adapter))
         inputs.append((f"{operation.id}.data", "serialization", operation.reply_adapter))
         for name, adapter in operation.beside_adapters.items():
             inputs.append((f"{operation.id}.{name}", "serialization", adapter))
+    return described(inputs)
+
+
+def described(inputs: Sequence[Input]) -> tuple[dict[Shape, Json], Json]:
+    """The schema of each, and the components they share."""
     shapes, rest = TypeAdapter.json_schemas(
         inputs, ref_template=REF, schema_generator=Schemas, by_alias=False
     )

@@ -26,7 +26,7 @@ from shared.errors import Refusal, not_found
 from shared.money import Money
 from shared.payments.port import Card, PaymentProvider
 
-OUTCOME_SECONDS: Final = 6.0
+OUTCOME_SECONDS: Final = 4.0  # after that, a page that says so is better than a busy button
 TOTAL_CHANGED: Final = NOTICES["ORDER_CONFLICT"]
 NO_PROVIDER: Final = "Cards cannot be taken here yet. You have not been charged."
 TOO_MANY: Final = (

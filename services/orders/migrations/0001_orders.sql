@@ -48,10 +48,12 @@ CREATE TABLE orders (
         balance_minor = GREATEST(total_minor - paid_minor, 0)
     ),
     CONSTRAINT history_ends_at_the_balance CHECK (
-        (activities -> -1 -> 'running_balance' ->> 'amount')::bigint = balance_minor
+        COALESCE((activities -> -1 -> 'running_balance' ->> 'amount')::bigint, -1) = balance_minor
     ),
     CONSTRAINT paid_is_settled CHECK (status <> 'paid' OR balance_minor = 0),
-    CONSTRAINT paid_names_its_attempt CHECK ((paid_attempt_id IS NULL) = (status IN ('open', 'closed'))),
+    CONSTRAINT paid_names_its_attempt CHECK (
+        (paid_attempt_id IS NULL) = (status IN ('open', 'closed'))
+    ),
     CONSTRAINT only_an_open_order_closes CHECK (NOT is_closing OR status = 'open')
 );
 

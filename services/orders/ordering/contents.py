@@ -54,7 +54,7 @@ def from_params(
     """
     currency = _one_currency(list(_sums(params)))
     order_id = at.new_id("ord")
-    lines = [_line(one, currency, at) for one in params.line_items]
+    lines = [_line(one, at) for one in params.line_items]
     return opened(
         _order(
             at,
@@ -84,7 +84,7 @@ def from_params(
 def from_link(msg: LinkResolved, at: Moment) -> Moved:
     """The order of a resolved link: its offer, frozen."""
     currency = msg.offer.currency
-    lines = [_offered(one, at) for one in msg.offer.lines]
+    lines = [_bought(one, at) for one in msg.offer.lines]
     keys = {
         line.order_line_item_id: one.key for line, one in zip(lines, msg.offer.lines, strict=True)
     }
@@ -124,7 +124,7 @@ def from_quick_pay(msg: SessionCreated, at: Moment) -> Moved:
             source="checkout",
             merchant_id=msg.merchant_id,
             mode_environment=msg.mode_environment,
-            line_items=[_line(asked, amount.currency, at)],
+            line_items=[_line(asked, at)],
             checkout_session_ids=[msg.checkout_session_id],
             client_reference_id=msg.client_reference_id,
             customer_id=msg.customer.customer_id,
@@ -162,12 +162,12 @@ def _order(at: Moment, *, order_id: str, currency: str, source: Source, **parts:
     none = money(0, currency)
     zeros: dict[str, Any] = dict.fromkeys(NetAmounts.model_fields, none)
     return priced(
-        Order.model_construct(
+        Order(
             order_id=order_id,
             order_number=order_number(order_id),
             status="open",
             source=source,
-            net_amounts=NetAmounts.model_construct(**zeros),
+            net_amounts=NetAmounts(**zeros),
             revision=1,
             created_at=at.now,
             updated_at=at.now,
@@ -212,9 +212,15 @@ def _must_be_current(order: Order, expected_revision: int) -> None:
         )
 
 
-def _line(asked: OrderLineItemInput, currency: str, at: Moment) -> OrderLineItem:
-    none = money(0, currency)
-    return OrderLineItem.model_construct(
+def _line(asked: OrderLineItemInput, at: Moment) -> OrderLineItem:
+    is_taxable = asked.taxable is not False
+    return _bought(asked, at, sku=asked.sku, metadata=asked.metadata, taxable=is_taxable)
+
+
+def _bought(asked: OrderLineItemInput | OfferLine, at: Moment, **more: Any) -> OrderLineItem:
+    """A line still to be priced."""
+    none = money(0, asked.unit_price_money.currency)
+    return OrderLineItem(
         order_line_item_id=at.new_id("li"),
         name=asked.name,
         quantity=asked.quantity,
@@ -225,25 +231,8 @@ def _line(asked: OrderLineItemInput, currency: str, at: Moment) -> OrderLineItem
         net_money=none,
         item_id=asked.item_id,
         description=asked.description,
-        sku=asked.sku,
         image_url=asked.image_url,
-        metadata=asked.metadata,
-        taxable=asked.taxable is not False,
-    )
-
-
-def _offered(line: OfferLine, at: Moment) -> OrderLineItem:
-    return _line(
-        OrderLineItemInput.model_construct(
-            name=line.name,
-            quantity=line.quantity,
-            unit_price_money=line.unit_price_money,
-            item_id=line.item_id,
-            description=line.description,
-            image_url=line.image_url,
-        ),
-        line.unit_price_money.currency,
-        at,
+        **more,
     )
 
 
@@ -262,7 +251,7 @@ def _discount(
         if manual.scope == "order" or line_id not in known:
             where = f"{param}.manual.order_line_item_ids[{index}]"
             raise invalid(where, "No such line item to discount.")
-    return AppliedDiscount.model_construct(
+    return AppliedDiscount(
         applied_discount_id=at.new_id("ad"),
         order_id=order_id,
         name=manual.name,
@@ -279,7 +268,7 @@ def _tip(asked: TipInput, param: str, order_id: str, currency: str, at: Moment) 
         raise invalid(param, message, "INVALID_TIP_AMOUNT")
     if asked.amount_money is not None:
         _must_match(f"{param}.amount_money", asked.amount_money, currency)
-    return Tip.model_construct(
+    return Tip(
         tip_id=at.new_id("tip"),
         order_id=order_id,
         name=asked.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
@@ -261,7 +261,7 @@ def fact(
     """The resource as it is now, said as `kind`, with what it was `before` where that differs."""
     previous = {} if before is None else changes(before, resource)
     fields: dict[str, Any] = {**vars(resource), "previous": previous, **more}
-    return cast("Fact", kind.model_construct(**fields))
+    return kind(**fields)
 
 
 def noted_change(
@@ -311,11 +311,11 @@ def _activity(
 ) -> OrderActivity:
     currency = order.net_amounts.total_money.currency
     before = order.activities[-1].running_balance.amount if order.activities else 0
-    return OrderActivity.model_construct(
+    return OrderActivity(
         activity_id=at.new_id("act"),
         type=kind,
-        balance_delta=SignedMoney.model_construct(amount=delta, currency=currency),
-        running_balance=SignedMoney.model_construct(amount=before + delta, currency=currency),
+        balance_delta=SignedMoney(amount=delta, currency=currency),
+        running_balance=SignedMoney(amount=before + delta, currency=currency),
         description=text,
         created_at=at.now,
         **ids,

@@ -193,7 +193,7 @@ async def list_orders(tx: Tx, asked: ListOrders) -> Page[Order]:
     rows = await tx.db.fetch(sql, tx.merchant_id, tx.mode, *arguments)
     shown = rows[: asked.page_size]
     next_ = _cursor(shown[-1], column) if len(rows) > asked.page_size else None
-    return Page[Order].model_construct(rows=[sale_of(row).order for row in shown], next=next_)
+    return Page[Order](rows=[sale_of(row).order for row in shown], next=next_)
 
 
 def sale_of(row: Record) -> Sale:
@@ -249,7 +249,7 @@ def _amounts(row: Record) -> NetAmounts:
         name: money(row[name.replace("_money", "_minor")], currency)
         for name in NetAmounts.model_fields
     }
-    return NetAmounts.model_construct(**sums)
+    return NetAmounts(**sums)
 
 
 def _row(sale: Sale) -> tuple[Any, ...]:

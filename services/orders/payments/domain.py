@@ -168,7 +168,7 @@ def _new_payment(sale: Sale, msg: PayOrder, at: Moment) -> Payment:
 
 def _new_intent(sale: Sale, msg: PayOrder, at: Moment) -> PaymentIntent:
     order = sale.order
-    created = PaymentActivity.model_construct(
+    created = PaymentActivity(
         activity_id=at.new_id("act"),
         type="created",
         description="Payment started.",
@@ -177,7 +177,7 @@ def _new_intent(sale: Sale, msg: PayOrder, at: Moment) -> PaymentIntent:
         order_id=order.order_id,
         checkout_session_id=msg.checkout_session_id,
     )
-    return PaymentIntent.model_construct(
+    return PaymentIntent(
         payment_intent_id=msg.attempt_id,
         amount_money=order.net_amounts.balance_money,
         status="processing",

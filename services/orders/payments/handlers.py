@@ -28,10 +28,10 @@ async def pay(msg: PayOrder, tx: Tx) -> PaymentStarted:
     move = domain.start(was, msg, _moment(tx))
     if isinstance(move, Refusal):
         tx.emit(_said_no(msg, move))
-        return PaymentStarted.model_construct(attempt_id=msg.attempt_id, order=was.order)
+        return PaymentStarted(attempt_id=msg.attempt_id, order=was.order)
     await store.begin(tx, move, was=was)
     _tell(tx, move)
-    return PaymentStarted.model_construct(attempt_id=msg.attempt_id, order=move.sale.order)
+    return PaymentStarted(attempt_id=msg.attempt_id, order=move.sale.order)
 
 
 async def get(msg: GetPaymentIntent, tx: Tx) -> PaymentIntent:

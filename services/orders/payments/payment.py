@@ -101,7 +101,7 @@ def shown_as(
     intent = payment.intent
     if intent.status == status:
         return payment
-    entry = PaymentActivity.model_construct(
+    entry = PaymentActivity(
         activity_id=at.new_id("act"),
         type="failed" if status == "requires_payment_method" else "status_changed",
         description=text,

@@ -176,7 +176,7 @@ def _found(row: Record | None) -> Payment:
 def _payment(row: Record, prefix: str = "") -> Payment:
     """The one place where a row becomes a payment."""
     of = {name: row[prefix + name] for name in NAMES}
-    intent = PaymentIntent.model_construct(
+    intent = PaymentIntent(
         payment_intent_id=of["id"],
         amount_money=money(of["amount_minor"], of["currency"]),
         status=of["status"],

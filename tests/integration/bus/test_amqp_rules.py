@@ -237,6 +237,8 @@ async def test_a_missing_exchange_turns_health_red_and_loses_nothing(
     await rig.emit(*(ToyMade(toy_id=name) for name in names))
 
     await eventually(lambda: health_is(running, False))
+    await asyncio.sleep(0.5)
+    assert not running.transport.is_healthy(), "it may not flap while the exchange is missing"
     assert len(await rows(rig, "SELECT 1 FROM outbox")) == len(names)
     await redeclare(rig, broker.api_url)
 

@@ -61,6 +61,7 @@ async def test_answers_carry_their_security_headers(pool: Pool):
             headers = (await shop.send("GET", path)).headers
 
             assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Server"] == "flint"
             assert headers["Content-Security-Policy"].startswith("default-src 'none'")
             assert headers["Cache-Control"] == "no-store"
             assert headers["Strict-Transport-Security"].startswith("max-age=31536000")

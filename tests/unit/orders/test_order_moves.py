@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -328,8 +330,11 @@ def test_the_history_always_ends_at_the_balance(steps):
         match step:
             case "tip" | "tip%" | "none":
                 flat = {"amount": 100 + number, "currency": "USD"}
-                tip = {"tip": {"amount_money": flat}, "tip%": {"percent": 20}, "none": {}}[step]
-                msg = revising(sale, sale.order.revision, **tip)
+                tips: dict[str, dict[str, Any]] = {
+                    "tip": {"amount_money": flat},
+                    "tip%": {"percent": 20},
+                }
+                msg = revising(sale, sale.order.revision, **tips.get(step, {}))
                 sale, _ = contents.revised(sale, msg, AT)
             case "page":
                 sale, _ = domain.session_opened(sale, f"cs_{number}", AT)

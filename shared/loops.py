@@ -1,8 +1,9 @@
-"""Loops that must never end: one that does takes its process with it, loudly.
+"""Cancellation that drivers garble, and loops that must never end.
 
 A lost connection can end a coroutine with `CancelledError` though nobody cancelled its task, and
-a `TaskGroup` takes such a child for one that was cancelled on purpose: without this, a relay or
-a consumer would be gone while its service still looks healthy (reliability notes P3).
+a `TaskGroup` takes such a child for one that was cancelled on purpose: a relay would be gone
+while its service still looks healthy. The other way round, a task that really is cancelled can
+come out of a broken connection with another error, and whoever catches that never stops.
 """
 
 from __future__ import annotations
@@ -30,3 +31,9 @@ def is_cancelled() -> bool:
     """Whether somebody really cancelled the running task; else the driver only said so."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def stay_cancelled(error: BaseException) -> None:
+    """Raises CancelledError if the task is cancelled, whatever else went wrong on its way out."""
+    if is_cancelled():
+        raise asyncio.CancelledError from error
