@@ -43,6 +43,10 @@ check: setup  ## Format, lint, types, architecture, dependencies, unit and contr
 test: setup system  ## Every test; installs Chromium and RabbitMQ first where it may (root on Debian)
 	@$(BIN)/pytest
 
+.PHONY: schemas
+schemas: setup  ## Rewrite the golden schemas of every message and resource: what changed is in the diff
+	@$(BIN)/python -m tests.contracts.write
+
 .PHONY: bench
 bench: setup system  ## Measure throughput and latency, and print the table
 	@$(BIN)/python -m tests.bench

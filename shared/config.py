@@ -83,16 +83,16 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def load(parts: Iterable[str], environ: Mapping[str, str] | None = None) -> Settings:
+def load(parts: Iterable[str]) -> Settings:
     """Settings with everything the parts need (`links`, …, `topology`, `databases`).
 
     Raises ConfigurationError with one line that names all that is missing, bad or misspelt.
     """
-    env = os.environ if environ is None else environ
-    problems = _misspelt(env)
+    problems = _misspelt()
     settings = _read(problems)
+    problems += _missing(parts)
     if settings is not None:
-        problems += _missing(settings, parts)
+        problems += _too_short(settings)
     if problems or settings is None:
         raise ConfigurationError("bad configuration: " + "; ".join(problems))
     return settings
@@ -121,22 +121,27 @@ def _read(problems: list[str]) -> Settings | None:
         return None
 
 
-def _misspelt(env: Mapping[str, str]) -> list[str]:
+def _misspelt() -> list[str]:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     strange = [
         name
-        for name in env
+        for name in os.environ
         if name.startswith(PREFIX) and name not in known and not name.startswith("FLINT_TEST_")
     ]
     return [f"{name} is not a setting (misspelt?)" for name in sorted(strange)]
 
 
-def _missing(settings: Settings, parts: Iterable[str]) -> list[str]:
-    names = dict.fromkeys(name for part in parts for name in REQUIRED[part])
-    problems = [
-        f"{PREFIX}{name.upper()} is missing" for name in names if getattr(settings, name) is None
-    ]
+def _missing(parts: Iterable[str]) -> list[str]:
+    """Asked of the environment itself, so that one bad value does not hide what is missing."""
+    names = dict.fromkeys(f"{PREFIX}{name.upper()}" for part in parts for name in REQUIRED[part])
+    files = SECRETS_DIR.iterdir() if SECRETS_DIR.is_dir() else ()
+    given = {name.upper() for name, value in os.environ.items() if value}
+    given |= {file.name.upper() for file in files}
+    return [f"{name} is missing" for name in names if name not in given]
+
+
+def _too_short(settings: Settings) -> list[str]:
     key = settings.secret_key
-    if key is not None and len(key.get_secret_value()) < SECRET_LENGTH_MIN:
-        problems.append(f"FLINT_SECRET_KEY is shorter than {SECRET_LENGTH_MIN} characters")
-    return problems
+    if key is None or len(key.get_secret_value()) >= SECRET_LENGTH_MIN:
+        return []
+    return [f"FLINT_SECRET_KEY is shorter than {SECRET_LENGTH_MIN} characters"]

@@ -19,6 +19,7 @@ import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
+from shared.bus.acks import Acks
 from shared.bus.caller import WireReply
 from shared.bus.fate import Fate, retry_level
 from shared.bus.line import BROKER_ERRORS, Line, explain
@@ -51,6 +52,7 @@ class RoomConsumption:
         self._reply = reply
         self._retry_levels = retry_levels
         self._consumers: list[tuple[AbstractQueue, str]] = []
+        self._acks: list[Acks] = []
         self._held = 0
         self._is_stopping = False
 
@@ -58,11 +60,13 @@ class RoomConsumption:
         """Passive declarations only: a service never changes the topology."""
         if self._is_stopping:
             return
-        self._consumers = []
+        self._consumers, self._acks = [], []
         for name, lane in self._queues().items():
             channel = await line.channel(confirms=False, prefetch=PREFETCH[lane])
             queue = await channel.declare_queue(name, passive=True, timeout=DECLARE_SECONDS)
-            callback = partial(self._on_message, name, lane)
+            acks = Acks(await channel.get_underlay_channel())
+            self._acks.append(acks)
+            callback = partial(self._on_message, name, lane, acks)
             tag = await queue.consume(callback, timeout=DECLARE_SECONDS)
             self._consumers.append((queue, tag))
 
@@ -77,6 +81,8 @@ class RoomConsumption:
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._held and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
+        for acks in self._acks:
+            await acks.written()
 
     def _queues(self) -> dict[str, Lane]:
         room = self._receiver.room
@@ -84,15 +90,22 @@ class RoomConsumption:
         declared = {spec.name for spec in queues_of(room)}
         return {f"{room.name}.{lane}": lane for lane in lanes if f"{room.name}.{lane}" in declared}
 
-    async def _on_message(self, queue: str, lane: Lane, message: AbstractIncomingMessage) -> None:
+    async def _on_message(
+        self, queue: str, lane: Lane, acks: Acks, message: AbstractIncomingMessage
+    ) -> None:
+        tag = message.delivery_tag
+        assert tag is not None, "only messages that want an acknowledgement come here"
         self._held += 1
+        acks.taken(tag)
         try:
             await self._handle(queue, lane, message)
+            acks.settled(tag)
         except Exception as error:
             # Not acknowledged: the broker delivers it again, and the inbox drops a repeat. Even
             # a bug of ours must not keep a message and its prefetch slot for ever.
             log.warning("message.unsettled", queue=queue, reason=explain(error))
             await self._give_back(message)
+            acks.given_back(tag)
         finally:
             self._held -= 1
 
@@ -103,7 +116,6 @@ class RoomConsumption:
             log.warning("message.malformed", queue=queue, reason=str(error))
             if lane != "rpc":  # a question has no parking place: nobody waits that long
                 await self._bury_raw(queue, message, f"malformed: {error}")
-            await message.ack()
             return
         is_redelivered = bool(message.redelivered)
         settled = await self._receiver.receive(envelope, lane=lane, is_redelivered=is_redelivered)
@@ -113,7 +125,6 @@ class RoomConsumption:
             await self._retry(queue, envelope, message)
         elif settled.fate is Fate.BURY and lane != "rpc":
             await self._bury(queue, envelope, message, settled)
-        await message.ack()
 
     async def _answer(
         self, message: AbstractIncomingMessage, envelope: Envelope, reply: WireReply

@@ -62,7 +62,11 @@ def _headers(envelope: Envelope, is_event: bool) -> dict[str, Any]:
 
 
 def cloudevent(envelope: Envelope) -> bytes:
-    """The structured CloudEvent; `data` is spliced in, it is JSON already."""
+    """The structured CloudEvent; `data` is spliced in, it is JSON already.
+
+    A private fact has neither subject nor sequence, and that is how outsiders tell it: nothing
+    is promised of it. What is empty is left out, for CloudEvents knows no null.
+    """
     context = envelope.context
     attributes: dict[str, Any] = {
         "specversion": "1.0",

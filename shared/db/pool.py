@@ -35,6 +35,7 @@ UniqueViolation = asyncpg.UniqueViolationError
 OUTAGES: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver, when a connection dies in the middle of its words
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,

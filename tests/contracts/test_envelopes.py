@@ -12,9 +12,10 @@ from cloudevents.core.formats.json import JSONFormat
 from shared.bus.outbox import envelope_of
 from shared.bus.tx import Said
 from shared.bus.wire import cloudevent, from_cloudevent, to_message
-from shared.contracts import Context, Event, payments
+from shared.contracts import Context, Event
 from shared.contracts.links import ClaimSettled
 from shared.contracts.payments import PaymentIntentProcessing
+from shared.money import Money
 from tests.contracts.messages import of_kind
 
 NOON: Final = datetime(2026, 11, 24, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -31,7 +32,7 @@ def travelling(fact: Event) -> dict[str, Any]:
 def an_intent(**given: Any) -> PaymentIntentProcessing:
     return PaymentIntentProcessing.model_construct(
         payment_intent_id="pi_1",
-        amount_money=payments.Money(amount=1200, currency="USD"),
+        amount_money=Money(amount=1200, currency="USD"),
         status="processing",
         source="api",
         merchant_id="mer_1",

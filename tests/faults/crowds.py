@@ -100,13 +100,12 @@ def a_crowd(rng: random.Random, count: int, link_ids: Sequence[str]) -> list[Pur
 
 
 async def until_settled(shop: Shop) -> None:
-    """Wait until nobody waits for an answer any more: no payment, no page, no message."""
+    """Wait until nobody waits any more, no payment and no page, and all books agree."""
     live = "SELECT NOT EXISTS (SELECT 1 FROM payment_intents WHERE next_action_at IS NOT NULL)"
     await fact(shop, "orders", live)
     live = "SELECT NOT EXISTS (SELECT 1 FROM sessions WHERE live_attempt_id IS NOT NULL)"
     await fact(shop, "sessions", live)
-    for name in ("links", "sessions", "orders"):
-        await fact(shop, name, "SELECT NOT EXISTS (SELECT 1 FROM outbox)")
+    await shop.audit()
 
 
 async def was_the_truth(shop: Shop, purchases: Sequence[Purchase]) -> Counter[str]:

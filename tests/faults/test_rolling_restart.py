@@ -64,6 +64,7 @@ async def _buy_on(shop: Shop, link_id: str, crowd: list[Purchase], is_over: asyn
     while not is_over.is_set():
         crowd.append(Purchase(link_id))
         await crowd[-1].make(shop)
+        await asyncio.sleep(0.1)  # A load, not as much as the machine can bear.
 
 
 async def _replace(broken: Broken, role: str) -> int:

@@ -64,9 +64,7 @@ async def reset(rig: Rig) -> None:
 def start_at_once(rig: Rig, room: Room, *, name: str) -> Running:
     """A service whose broker need not be there, as a container that was started first."""
     transport = rig.transport(name)
-    service = Service(
-        room, rig.pool, transport, public_url="http://localhost", retry_delays=DELAYS
-    )
+    service = Service(room, rig.pool, transport, public_url="http://localhost", retry_delays=DELAYS)
     running = Running(service, transport)
     if isinstance(transport, RabbitTransport):
         running.tasks.append(asyncio.create_task(transport.run()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +21,7 @@ from services.gateway.pages.words import LINK_STATES
 from shared.contracts.links import Choices, Resolution, ResolveLink, ShowLink, ShownLink
 from shared.errors import Refusal, not_found
 
-SLUG_MAX: Final = 64
+SLUG: Final = re.compile(r"[a-z0-9-]{1,64}")
 CHANGED: Final = "PAYMENT_LINK_CHANGED_RETRY"
 OLD_PAGE: Final = "This page was open for too long. Please look at it once more before you go on."
 
@@ -65,7 +66,7 @@ async def resolve(request: web.Request) -> web.Response:
 
 async def _find(request: web.Request) -> ShownLink:
     slug = request.match_info["slug"].lower()
-    if len(slug) > SLUG_MAX or not slug.isascii():
+    if not SLUG.fullmatch(slug):
         raise not_found("payment link")
     gateway, query = request.app[GATEWAY], ShowLink(slug=slug)
     return (await gateway.caller.call(query, context=context_of(request))).value

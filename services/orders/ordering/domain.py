@@ -232,7 +232,7 @@ def unpayable(order_id: str, session_id: str, *, is_paid: bool) -> OrderUnpayabl
 def order_closed(sale: Sale) -> Refusal:
     """The answer to whoever wants to change or pay an order that is over."""
     status = sale.order.status.replace("_", " ")
-    message = f"The order is {status} and can neither be changed nor paid."
+    message = f"The order is {status}: it can no longer be changed or paid."
     return Refusal("conflict", "ORDER_CLOSED", message)
 
 

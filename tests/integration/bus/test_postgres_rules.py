@@ -4,18 +4,17 @@
 |---|---|---|
 | D1 | a query's timeout is no bound | test_a_frozen_backend_…, test_health_… |
 | D2 | acquiring waits for ever | test_an_exhausted_pool_… (twice) |
-| D3 | who holds a connection and acquires another deadlocks | test_everything_works_with_a_pool_of_one |
+| D3 | holding one and acquiring another deadlocks | test_everything_works_with_a_pool_of_one |
 | D4 | a cut around COMMIT says nothing about its outcome | test_a_line_cut_at_commit_… |
 | D5 | loss in a transaction comes as several errors | test_a_backend_that_dies_… |
+| D5 | and they take the place of a cancellation | test_a_cancelled_…, test_a_service_stops_… |
 | D6 | a deadlock's victim is done again, whole | test_a_deadlock_… |
 | D7 | statements and poolers | unit/test_house_rules (one driver, direct connections) |
-| D8 | DDL invalidates statements | test_a_statement_invalidated_…, unit/test_house_rules (no `select *`) |
+| D8 | DDL invalidates statements | test_a_statement_invalidated_…, unit/test_house_rules |
 | D9 D10 | LISTEN is lost, NOTIFY locks | unit/test_house_rules (neither is used) |
 | D11 | jsonb is text, NUL breaks | test_jsonb_…, test_a_nul_…, unit/test_money |
-| D12 D13 D14 | round trips and commits cost | test_a_batch_costs_… |
-| D15 | rows that commit late are skipped by `id >` | test_a_row_that_commits_after_… |
-| D16 | bloat, old snapshots, publishing in the claim | test_a_leased_row_…, test_sessions_have_…, test_the_outbox_… |
-| D17 | unbounded cleaning | test_the_inbox_is_cleaned_… |
+| D12 D13 D14 | round trips and commits cost | test_a_batch_costs_…, test_commits_wait_… |
+| D15 D16 D17 | the outbox and the inbox as tables | test_outbox_rules |
 """
 
 from __future__ import annotations
@@ -23,17 +22,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from shared.bus import outbox, relay
 from shared.bus.room import Room
-from shared.bus.service import CLEAN_INBOX
-from shared.bus.tx import Said, Tx
+from shared.bus.tx import Tx
 from shared.contracts.base import Envelope
 from shared.db import pool as pools
 from shared.db.pool import Pool, connection, is_outage, open_pool, transaction
@@ -213,6 +209,48 @@ async def test_a_backend_that_dies_in_a_transaction_costs_one_more_try(rig: Rig)
     assert await toy_ids(rig) == ["bear"]
 
 
+@pytest.mark.parametrize("holding", [transaction, connection])
+async def test_a_cancelled_unit_stays_cancelled_whatever_its_lost_connection_says(
+    rig: Rig, holding: Any
+):
+    """D5: who catches the connection's error instead goes on for ever."""
+    inside = asyncio.Event()
+
+    async def unit() -> None:
+        async with holding(rig.pool) as db:
+            pid = await db.fetchval("SELECT pg_backend_pid()")
+            await rig.pool.execute("SELECT pg_terminate_backend($1)", pid)
+            await eventually(lambda: is_closed(db))
+            inside.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await db.fetchval("SELECT 1")
+
+    task = asyncio.create_task(unit())
+    await asyncio.wait_for(inside.wait(), 10)
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+
+    assert task.cancelled()
+
+
+async def test_a_service_stops_though_its_database_went_away_in_the_middle(rig: Rig, toys: Toys):
+    ours = rig.pool
+    rig.pool = await open_pool(rig.dsn, name="doomed", size=4)
+    running = await rig.start(toys.room())
+    asking = asyncio.create_task(call(running, MakeToy(toy_id="bear", trouble="wait")))
+    await asyncio.wait_for(toys.entered.wait(), 10)
+
+    rig.pool.terminate()
+    await asyncio.wait_for(running.crash(), 10)
+
+    assert all(task.done() for task in running.tasks)
+    await asyncio.wait([asking], timeout=10)
+    assert asking.exception() is not None
+    rig.pool = ours
+
+
 async def test_a_deadlock_is_broken_and_its_victim_done_again_whole(rig: Rig):
     """D6: two messages lock two rows in opposite orders."""
     await rig.pool.execute("INSERT INTO toys (toy_id) VALUES ('a'), ('b')")
@@ -222,7 +260,7 @@ async def test_a_deadlock_is_broken_and_its_victim_done_again_whole(rig: Rig):
 
     async def cross(msg: MakeToy, tx: Tx) -> ToyCount:
         tries.append(msg.toy_id)
-        first, second = msg.toy_id
+        first, second = msg.toy_id[0], msg.toy_id[1]
         await tx.db.execute("UPDATE toys SET swept = true WHERE toy_id = $1", first)
         (both_hold_one if holds_one.is_set() else holds_one).set()
         await asyncio.wait_for(both_hold_one.wait(), 5)
@@ -244,9 +282,7 @@ async def test_a_deadlock_is_broken_and_its_victim_done_again_whole(rig: Rig):
     assert await toy_ids(rig) == ["a", "b", "done-ab", "done-ba"]
 
 
-async def test_a_statement_invalidated_by_a_migration_is_done_again(
-    rig: Rig, small_pool: Pool
-):
+async def test_a_statement_invalidated_by_a_migration_is_done_again(rig: Rig, small_pool: Pool):
     """D8: inside a transaction the driver cannot repair it by itself."""
     ours = rig.pool
     await ours.execute("CREATE TABLE shelves (size integer); INSERT INTO shelves VALUES (1)")
@@ -325,115 +361,10 @@ async def test_commits_wait_for_the_disk_by_the_servers_own_setting(rig: Rig):
         assert await db.fetchval(source) not in ("client", "session", "database", "user")
 
 
-# D15 to D17: the outbox and the inbox.
-
-
-async def test_a_row_that_commits_after_a_higher_one_is_not_lost(rig: Rig, toys: Toys):
-    """D15: rows are found by their state, never by "id >"."""
-    await rig.start(toys.room())
-    async with AsyncExitStack() as stack:
-        late = await stack.enter_async_context(transaction(rig.pool))
-        late_id = await say(late, ToyMade(toy_id="late"))
-
-        await rig.emit(ToyMade(toy_id="early"))
-        early_id = await rig.pool.fetchval("SELECT max(id) FROM outbox") or late_id + 1
-        await eventually(lambda: effects_are(rig, heard(["early"])))
-        await eventually(lambda: nothing_left(rig))
-        assert late_id < early_id
-        await late.execute("UPDATE outbox SET lease_until = NULL, lease_by = NULL")
-
-    await eventually(lambda: effects_are(rig, heard(["early", "late"])))
-
-
-async def test_a_leased_row_is_not_sent_by_a_second_relay_until_the_lease_ends(
-    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
-):
-    """D16: the claim is committed before anything is published, and protects it."""
-    monkeypatch.setattr(outbox, "LEASE_SECONDS", 3)
-    await rig.emit(*(ToyMade(toy_id=f"t{number}") for number in range(10)))
-    async with connection(rig.pool) as db:
-        claimed = await outbox.claim(db, "a-relay-that-died", "toys")
-        assert len(claimed) == 10
-        assert await outbox.claim(db, "a-second-relay", "toys") == []
-
-    await rig.start(toys.room())
-    await asyncio.sleep(2)
-    assert await toy_ids(rig) == []
-
-    await eventually(lambda: effects_are(rig, heard([f"t{number}" for number in range(10)])))
-
-
-async def test_two_relays_that_claim_at_once_share_the_rows(rig: Rig):
-    """D16: SKIP LOCKED, and nobody waits for anybody."""
-    await rig.emit(*(ToyMade(toy_id=f"t{number}") for number in range(300)))
-
-    async with transaction(rig.pool) as one, transaction(rig.pool) as other:
-        first = await outbox.claim(one, "one", "toys")
-        second = await asyncio.wait_for(outbox.claim(other, "other", "toys"), 2)
-
-    assert (len(first), len(second)) == (200, 100)
-    assert not {row.id for row in first} & {row.id for row in second}
-
-
-async def test_a_relay_holds_no_transaction_while_it_publishes(rig: Rig, toys: Toys):
-    """D16: a listener that takes its time pins no snapshot on the outbox."""
-    await rig.start(toys.room())
-    await rig.emit(ToyMade(toy_id="slow", trouble="wait"))
-    await asyncio.wait_for(toys.entered.wait(), 10)
-
-    holders = """
-        SELECT DISTINCT lock.pid FROM pg_locks AS lock JOIN pg_class ON relation = pg_class.oid
-        WHERE relname = 'outbox' AND lock.pid <> pg_backend_pid()
-    """
-    assert await rows(rig, holders) == []
-    toys.gate.set()
-
-
-async def test_sessions_have_limits_for_statements_and_for_idle_transactions(rig: Rig):
-    """D16."""
-    async with connection(rig.pool) as db:
-        limits = [
-            await db.fetchval("SELECT current_setting($1)", name)
-            for name in ("statement_timeout", "idle_in_transaction_session_timeout")
-        ]
-
-    assert limits == ["5s", "10s"]
-
-
-async def test_the_outbox_is_vacuumed_by_count_and_never_slowed_down(rig: Rig):
-    """D16."""
-    options = await rig.pool.fetchval("SELECT reloptions FROM pg_class WHERE relname = 'outbox'")
-
-    assert set(options) == {
-        "autovacuum_vacuum_scale_factor=0",
-        "autovacuum_vacuum_threshold=1000",
-        "autovacuum_vacuum_cost_delay=0",
-    }
-
-
-async def test_the_inbox_is_cleaned_in_batches_that_wait_for_nobody(rig: Rig, toys: Toys):
-    """D17: what is old goes, a thousand at a time; a locked row is left for the next time."""
-    running = await rig.start(toys.room())
-    await old_inbox_rows(rig, 1_500, days=31)
-    await old_inbox_rows(rig, 10, days=29)
-    await old_inbox_rows(rig, 5, days=2, reply=b"{}")
-    left = "SELECT count(*) FROM inbox"
-
-    async with transaction(rig.pool) as db:
-        await db.execute("SELECT 1 FROM inbox WHERE message_id = 'old-31-0' FOR UPDATE")
-        async with asyncio.timeout(5):
-            assert await running.service.sweep_once(CLEAN_INBOX) == 100, "a full batch: again"
-            assert await rig.pool.fetchval(left) == 515
-            assert await running.service.sweep_once(CLEAN_INBOX) == 0
-        assert await rig.pool.fetchval(left) == 11
-    await running.service.sweep_once(CLEAN_INBOX)
-
-    assert await rig.pool.fetchval(left) == 10
-
-
 def a_room(handlers: dict[Any, Any]) -> Room:
     """The toys' room with other handlers."""
-    return replace(Toys().room(), handlers=Toys().room().handlers | handlers, sweeps=())
+    room = Toys().room()
+    return replace(room, handlers={**room.handlers, **handlers}, sweeps=())
 
 
 def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,23 +372,14 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "LEASE_SECONDS", 2)
 
 
-async def say(db: Any, event: ToyMade) -> int:
-    said = [Said(event, CONTEXT)]
-    now = datetime.now(UTC)
-    (row,) = await outbox.write(db, said, [], source="toys", now=now, lease_by="nobody")
-    return row.id
-
-
 async def receive(running: Running, event: ToyMade) -> None:
     """Deliver without waiting for what becomes of it."""
     envelope = Envelope(f"evt_{event.toy_id}", event.topic, event.to_json(), CONTEXT)
-    consumer = running.service.consumer
-    running.tasks.insert(
-        0,
-        asyncio.create_task(
-            consumer.receive(envelope, lane="in", is_redelivered=False)  # type: ignore[arg-type]
-        ),
-    )
+
+    async def deliver() -> None:
+        await running.service.consumer.receive(envelope, lane="in", is_redelivered=False)
+
+    running.tasks.insert(0, asyncio.create_task(deliver()))
 
 
 async def refused(running: Running, key: str) -> None:
@@ -468,17 +390,13 @@ async def refused(running: Running, key: str) -> None:
         )  # fmt: skip
 
 
+async def is_closed(db: Any) -> bool:
+    return bool(db.is_closed())
+
+
 async def effects_are(rig: Rig, expected: list[str]) -> bool:
     return await toy_ids(rig) == sorted(expected)
 
 
 async def nothing_left(rig: Rig) -> bool:
     return not await rows(rig, "SELECT 1 FROM outbox")
-
-
-async def old_inbox_rows(rig: Rig, count: int, *, days: int, reply: bytes | None = None) -> None:
-    await rig.pool.executemany(
-        "INSERT INTO inbox (message_id, handler, handled_at, reply) VALUES ($1, 'h', $2, $3)",
-        [(f"old-{days}-{n}", datetime.now(UTC) - timedelta(days=days), reply) for n in range(count)],
-    )
-

@@ -115,9 +115,10 @@ def test_the_longest_delay_is_the_last_there_is(levels: int):
 
 
 def test_a_database_error_is_named_without_the_values_it_echoes():
-    error = asyncpg.UniqueViolationError("duplicate key value violates a constraint")
-    error.sqlstate = "23505"
-    error.constraint_name = "customers_email"
-    error.detail = "Key (email)=(ada@example.com) already exists."
+    class Echoing(asyncpg.UniqueViolationError):
+        constraint_name = "customers_email"
+        detail = "Key (email)=(ada@example.com) already exists."
 
-    assert reason(error) == "UniqueViolationError sqlstate 23505 customers_email"
+    error = Echoing("duplicate key value (ada@example.com) violates a constraint")
+
+    assert reason(error) == "Echoing sqlstate 23505 customers_email"

@@ -15,12 +15,12 @@ from shared.bus.topology import EXCHANGES, QueueSpec, permissions, queues_of, to
 from tests.support.toys import CountToys, MakeToy, PaintToy, ToyMade, ToyPainted, Toys
 
 
-def hear(_: Any) -> None:
-    """Somebody who waits is told."""
+async def keep(_: Any, __: Any) -> None:
+    """A recorder of facts."""
 
 
 TOYS = Toys().room()
-EARS = Room(name="ears", handlers={}, hearers={ToyMade: hear, ToyPainted: hear})
+EARS = Room(name="ears", handlers={}, recorded=(ToyMade, ToyPainted), recorder=keep)
 
 EXPECTED_BINDINGS = {
     "toys.in": {
@@ -51,7 +51,7 @@ def test_a_rooms_queues_and_bindings_are_derived_from_its_handlers():
     assert {name: set(spec.bindings) for name, spec in specs_of(TOYS).items()} == EXPECTED_BINDINGS
 
 
-def test_a_room_that_only_hears_has_one_durable_queue_bound_to_what_it_hears():
+def test_a_room_that_only_records_has_one_durable_queue_bound_to_what_it_records():
     specs = specs_of(EARS)
 
     assert set(specs["ears.in"].bindings) == {
@@ -63,7 +63,7 @@ def test_a_room_that_only_hears_has_one_durable_queue_bound_to_what_it_hears():
 
 
 def test_a_new_handler_is_a_new_binding_and_nothing_else():
-    smaller = replace(TOYS, handlers={ToyMade: hear})
+    smaller = replace(TOYS, handlers={ToyMade: keep})
 
     gone = set(specs_of(TOYS)["toys.in"].bindings) - set(specs_of(smaller)["toys.in"].bindings)
 
@@ -155,7 +155,7 @@ async def test_a_queues_only_argument_is_its_type(spec: QueueSpec):
     """Arguments cannot change without deleting the queue; a policy can."""
     broker: Any = RecordingBroker()
 
-    await declare._declare_queue(broker, spec)  # noqa: SLF001
+    await declare._declare_queue(broker, spec)
 
     ((name, options),) = broker.declared
     assert name == spec.name

@@ -1,0 +1,257 @@
+"""The wire: facts as CloudEvents to the byte, requests with their headers, and what is neither.
+
+P1: the publish's id is fresh each time and the deduplicated id travels beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractIncomingMessage
+from cloudevents.core.formats.json import JSONFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.bus.wire import (
+    MESSAGE_BYTES_MAX,
+    Malformed,
+    cloudevent,
+    from_message,
+    remaining_ms,
+    to_message,
+)
+from shared.contracts.base import Context, Envelope
+
+CONTEXT = Context(
+    "mer_1", "live", "req_1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+)
+FACT = Envelope(
+    id="evt_1",
+    topic="order.paid",
+    body=b'{"order_id":"ord_1","note":"\xc3\xbc"}',
+    context=CONTEXT,
+    source="orders",
+    subject="ord_1",
+    sequence=3,
+    time=datetime(2026, 11, 24, 6, 0, 0, 123_000, tzinfo=UTC),
+)
+REQUEST = Envelope(
+    id="req_1", topic="orders.pay", body=b'{"order_id":"ord_1"}', context=CONTEXT,
+    keyed=True, body_hash="abc", deadline=1_764_000_000.5,
+)  # fmt: skip
+GOLDEN = (
+    b'{"specversion":"1.0","id":"evt_1","source":"/flint/orders","type":"order.paid",'
+    b'"subject":"ord_1","time":"2026-11-24T06:00:00.123Z","datacontenttype":"application/json",'
+    b'"dataschema":"urn:flint:schema:order.paid:1","merchantid":"mer_1","mode":"live",'
+    b'"requestid":"req_1",'
+    b'"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","sequence":3,'
+    b'"data":{"order_id":"ord_1","note":"\xc3\xbc"}}'
+)
+
+
+def delivered(message: Message, **changes: Any) -> AbstractIncomingMessage:
+    """The message as a consumer gets it."""
+    parts = {
+        "body": message.body,
+        "headers": message.headers,
+        "content_type": message.content_type,
+        "type": message.type,
+    }
+    return cast(AbstractIncomingMessage, SimpleNamespace(**(parts | changes)))
+
+
+def test_a_fact_is_this_cloudevent_to_the_byte():
+    """A change here is a change of the public contract."""
+    assert cloudevent(FACT) == GOLDEN
+
+
+def test_the_cloudevents_library_reads_our_facts():
+    event = JSONFormat().read(None, GOLDEN)
+
+    attributes = event.get_attributes()
+    assert attributes["id"] == "evt_1"
+    assert attributes["source"] == "/flint/orders"
+    assert attributes["type"] == "order.paid"
+    assert attributes["subject"] == "ord_1"
+    assert attributes["sequence"] == 3
+    assert event.get_data() == {"order_id": "ord_1", "note": "ü"}
+
+
+def test_what_is_not_set_is_left_out_of_a_cloudevent():
+    bare = Envelope("evt_1", "order.paid", b"{}", source="orders")
+
+    assert orjson.loads(cloudevent(bare)) == {
+        "specversion": "1.0",
+        "id": "evt_1",
+        "source": "/flint/orders",
+        "type": "order.paid",
+        "datacontenttype": "application/json",
+        "dataschema": "urn:flint:schema:order.paid:1",
+        "mode": "test",
+        "data": {},
+    }
+
+
+def test_each_publish_has_a_fresh_id_and_the_messages_own_beside_it():
+    """P1: the broker's returns are matched by `message_id`."""
+    messages = [to_message("event", FACT) for _ in range(2)]
+
+    assert len({message.message_id for message in messages} | {FACT.id}) == 3
+    assert {message.headers["x-event-id"] for message in messages} == {FACT.id}
+
+
+@pytest.mark.parametrize("kind, envelope", [("event", FACT), ("command", REQUEST)])
+def test_messages_outlive_a_broker_unless_told_otherwise(kind: Any, envelope: Envelope):
+    fleeting = to_message(kind, envelope, delivery_mode=DeliveryMode.NOT_PERSISTENT)
+
+    assert to_message(kind, envelope).delivery_mode is DeliveryMode.PERSISTENT
+    assert fleeting.delivery_mode is DeliveryMode.NOT_PERSISTENT
+
+
+def test_a_requests_headers_say_for_whom_until_when_and_under_which_key():
+    message = to_message("command", REQUEST)
+
+    assert (message.content_type, message.type) == ("application/json", "orders.pay")
+    assert message.body == REQUEST.body
+    assert message.headers == {
+        "x-event-id": "req_1",
+        "x-attempt": 1,
+        "x-merchant-id": "mer_1",
+        "x-mode": "live",
+        "x-request-id": "req_1",
+        "traceparent": CONTEXT.traceparent,
+        "x-keyed": True,
+        "x-body-hash": "abc",
+        "x-deadline": 1_764_000_000_500,
+    }
+
+
+TEXTS = st.text(max_size=20)
+WORDS = st.text(min_size=1, max_size=20)
+BODIES = st.dictionaries(TEXTS, st.none() | st.booleans() | st.integers(-9, 9) | TEXTS, max_size=3)
+CONTEXTS = st.builds(Context, TEXTS, st.sampled_from(["test", "live"]), TEXTS, TEXTS)
+SECONDS = st.integers(0, 4 * 10**9)
+FACTS = st.builds(
+    Envelope,
+    id=WORDS,
+    topic=WORDS,
+    body=BODIES.map(orjson.dumps),
+    context=CONTEXTS,
+    source=WORDS.filter(lambda source: not source.startswith("/flint/")),
+    subject=TEXTS,
+    sequence=st.integers(0, 10**9),
+    time=SECONDS.map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+)
+REQUESTS = st.builds(
+    Envelope,
+    id=WORDS,
+    topic=WORDS,
+    body=BODIES.map(orjson.dumps),
+    context=CONTEXTS,
+    attempt=st.integers(1, 20),
+    keyed=st.booleans(),
+    body_hash=TEXTS,
+    deadline=SECONDS.map(float),
+)
+
+
+@given(FACTS)
+def test_a_fact_comes_out_as_it_went_in(fact: Envelope):
+    assert from_message(delivered(to_message("event", fact))) == fact
+
+
+@given(REQUESTS)
+def test_a_request_comes_out_as_it_went_in(request_: Envelope):
+    assert from_message(delivered(to_message("command", request_))) == request_
+
+
+def test_the_attempt_of_a_fact_is_the_transports_and_not_part_of_it():
+    again = to_message("event", FACT.again())
+
+    assert again.body == GOLDEN
+    assert from_message(delivered(again)).attempt == 2
+
+
+def test_attributes_of_newer_senders_are_ignored():
+    newer = GOLDEN.replace(b'{"specversion"', b'{"novelty":[1],"specversion"')
+
+    assert from_message(delivered(to_message("event", FACT), body=newer)) == FACT
+
+
+def without(name: str) -> bytes:
+    return orjson.dumps({k: v for k, v in orjson.loads(GOLDEN).items() if k != name})
+
+
+def with_(**changes: Any) -> bytes:
+    return orjson.dumps(orjson.loads(GOLDEN) | changes)
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"not JSON", b"[1, 2]", b"null", b'"text"', b"5", b"{}", b"\xff\xfe", GOLDEN[:-1],
+    b"[" * 5_000, without("id"), without("type"), without("source"), without("data"),
+    with_(id=5), with_(id=""), with_(type=None), with_(type=["order.paid"]), with_(source={}),
+    with_(mode="play"), with_(mode=["test"]), with_(time="yesterday"), with_(time=5),
+    with_(sequence="third"), with_(sequence=[]), GOLDEN.replace(b"req_1", b"req_\xff"),
+])  # fmt: skip
+def test_what_is_no_fact_is_malformed_and_never_another_error(body: bytes):
+    with pytest.raises(Malformed):
+        from_message(delivered(to_message("event", FACT), body=body))
+
+
+@pytest.mark.parametrize("changes", [
+    {"type": None},
+    {"type": ""},
+    {"headers": None},
+    {"headers": {}},
+    {"headers": {"x-event-id": 5}},
+    {"headers": {"x-event-id": b"req_1"}},
+    {"headers": {"x-event-id": "req_1", "x-attempt": "many"}},
+    {"headers": {"x-event-id": "req_1", "x-attempt": float("inf")}},
+    {"headers": {"x-event-id": "req_1", "x-deadline": {}}},
+    {"headers": {"x-event-id": "req_1", "x-deadline": datetime(2026, 1, 1, tzinfo=UTC)}},
+])  # fmt: skip
+def test_what_is_no_request_is_malformed_and_never_another_error(changes: dict[str, Any]):
+    with pytest.raises(Malformed):
+        from_message(delivered(to_message("command", REQUEST), **changes))
+
+
+@pytest.mark.parametrize("kind, envelope", [("event", FACT), ("command", REQUEST)])
+def test_a_message_of_more_than_a_mebibyte_is_malformed(kind: Any, envelope: Envelope):
+    message = to_message(kind, envelope)
+
+    with pytest.raises(Malformed, match="more than 1048576"):
+        from_message(delivered(message, body=b"x" * (MESSAGE_BYTES_MAX + 1)))
+
+
+def test_a_reason_is_one_short_line_whatever_the_message_was():
+    body = orjson.dumps(orjson.loads(GOLDEN) | {"mode": "x" * 100_000})
+
+    with pytest.raises(Malformed) as raised:
+        from_message(delivered(to_message("event", FACT), body=body))
+
+    assert len(str(raised.value)) <= 300
+
+
+def test_a_mode_nobody_knows_in_a_request_is_the_harmless_one():
+    odd = {**to_message("command", REQUEST).headers, "x-mode": "play"}
+
+    assert (
+        from_message(delivered(to_message("command", REQUEST), headers=odd)).context.mode == "test"
+    )
+
+
+def test_an_expiry_is_never_zero_which_would_mean_at_once():
+    now = datetime.now(UTC)
+
+    assert remaining_ms((now - timedelta(seconds=5)).timestamp()) == 1
+    assert 4_000 < remaining_ms((now + timedelta(seconds=5)).timestamp()) <= 5_000
+
+
+def test_another_attempt_changes_nothing_else():
+    assert FACT.again() == replace(FACT, attempt=2)
