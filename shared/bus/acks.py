@@ -22,7 +22,9 @@ log = structlog.get_logger("flint.amqp")
 class AckChannel(Protocol):
     """What is needed of a channel."""
 
-    async def basic_ack(self, delivery_tag: int, multiple: bool = False, wait: bool = True) -> None:
+    def basic_ack(
+        self, delivery_tag: int, multiple: bool = False, wait: bool = True
+    ) -> Awaitable[None]:
         """Write one acknowledgement."""
         ...
 
