@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from services.audit import messages, money, states
+from services.audit import messages, money, pages, places
 from services.audit.report import Report
 from services.rooms import DATABASES, ROLES
 from shared.config import Settings
@@ -19,6 +19,7 @@ from shared.payments.registry import ProviderSettings, open_providers
 
 PAUSE_SECONDS: Final = 0.5
 POOL_SIZE: Final = 2
+STATEMENT_SECONDS: Final = 600.0  # some statements read a whole table
 
 
 async def audit_all(settings: Settings, wait_seconds: float) -> bool:
@@ -50,14 +51,18 @@ async def audit(dsns: Mapping[str, str], public_url: str, wait_seconds: float) -
 
 async def _look(pools: Mapping[str, Pool], ledger: AsyncIterator[money.LedgerEntry]) -> Report:
     report = Report()
-    await money.check(pools["orders"], ledger, report)
-    await states.check(pools["sessions"], pools["orders"], pools["links"], report)
-    await messages.check(dict(pools), report)
+    links, sessions, orders = pools["links"], pools["sessions"], pools["orders"]
+    log = await messages.check(pools, report)
+    await money.check(orders, ledger, log, report)
+    await pages.check(sessions, orders, log, report)
+    await places.check(links, sessions, orders, report)
     return report
 
 
 async def _pool(stack: AsyncExitStack, name: str, dsn: str) -> Pool:
-    pool = await open_pool(dsn, name=f"audit-{name}", size=POOL_SIZE)
+    pool = await open_pool(
+        dsn, name=f"audit-{name}", size=POOL_SIZE, command_seconds=STATEMENT_SECONDS
+    )
     stack.push_async_callback(pool.close)
     return pool
 

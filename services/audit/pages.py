@@ -95,8 +95,9 @@ def _check_with_order(row: Record, order: Record, report: Report) -> None:
     if status == "open" and theirs == "closed" and row["live_attempt_id"] is None:
         report.breach("an order is closed and its session is still open", [name])
     # A payment link's order ends with its last page, unless a payment is under way.
-    is_left = order["last_session"] == name and order["live_attempt_id"] is None
-    if status in ("expired", "closed") and theirs == "open" and order["payment_link_id"] and is_left:
+    is_last = order["payment_link_id"] is not None and order["last_session"] == name
+    is_left = is_last and order["live_attempt_id"] is None
+    if status in ("expired", "closed") and theirs == "open" and is_left:
         report.breach("a page has ended and its order is still open", [order["id"]])
 
 

@@ -17,7 +17,7 @@ OVERSOLD: Final = """
 """
 MISCOUNTED: Final = """
     SELECT payment_link_id FROM links AS l
-    WHERE (claimed_count, claimed_quantity) IS DISTINCT FROM (
+    WHERE (claimed_count, claimed_quantity) <> (
         SELECT count(*), coalesce(sum(quantity), 0)::bigint FROM claims AS c
         WHERE c.merchant_id = l.merchant_id AND c.payment_link_id = l.payment_link_id
           AND c.state = 'held')

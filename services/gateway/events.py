@@ -72,12 +72,11 @@ def recording(hub: Hub) -> Recorder:
 
 
 def _ring(hub: Hub, fact: Envelope) -> None:
-    hub.tell(fact.subject)
     if hub.is_quiet:
         return
     data = orjson.loads(fact.body)
-    hub.tell(*(data.get(name) for name in WAITED_FOR))
-    hub.tell(*data.get("checkout_session_ids", ()))
+    about = [fact.subject, *(data.get(name) for name in WAITED_FOR)]
+    hub.tell(*about, *data.get("checkout_session_ids", ()), topic=fact.topic)
 
 
 async def expire(tx: Tx) -> int:

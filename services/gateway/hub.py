@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -20,14 +20,19 @@ PAUSE_MAX_SECONDS: Final = 0.5
 
 
 class Bell:
-    """Rings when one of its keys is told; `wait` takes the ring, so a loop may wait again."""
+    """Rings when one of its keys is told; `wait` takes the ring, so a loop may wait again.
 
-    def __init__(self) -> None:
+    With `topics` it stays silent for every other fact: each look costs a question to a service.
+    """
+
+    def __init__(self, topics: Collection[str] = ()) -> None:
         self._rung = asyncio.Event()
+        self._topics = topics
 
-    def ring(self) -> None:
+    def ring(self, topic: str = "") -> None:
         """Wake the waiter, now or at its next `wait`."""
-        self._rung.set()
+        if not self._topics or not topic or topic in self._topics:
+            self._rung.set()
 
     async def wait(self, timeout_seconds: float) -> bool:
         """Whether it rang in time."""
@@ -54,9 +59,9 @@ class Hub:
         return not self._bells
 
     @contextmanager
-    def listen(self, *keys: str) -> Iterator[Bell]:
+    def listen(self, *keys: str, topics: Collection[str] = ()) -> Iterator[Bell]:
         """A bell for these keys. Listen first, look then: nothing told in between is missed."""
-        bell = Bell()
+        bell = Bell(topics)
         is_heard = self._count < self._bells_max
         if is_heard:
             self._hang(bell, keys)
@@ -66,11 +71,11 @@ class Hub:
             if is_heard:
                 self._take_down(bell, keys)
 
-    def tell(self, *keys: str | None) -> None:
+    def tell(self, *keys: str | None, topic: str = "") -> None:
         """Ring every bell of these keys; unset keys are skipped. Never blocks."""
         for key in keys:
             for bell in self._bells.get(key or "", ()):
-                bell.ring()
+                bell.ring(topic)
 
     async def wait(self, key: str, timeout_seconds: float) -> bool:
         """Whether the key was told in time."""
@@ -78,12 +83,23 @@ class Hub:
             return await bell.wait(timeout_seconds)
 
     async def until(
-        self, key: str, look: Callable[[], Awaitable[T | None]], *, seconds: float
+        self,
+        key: str,
+        look: Callable[[], Awaitable[T | None]],
+        *,
+        seconds: float,
+        topics: Collection[str] = (),
+        pause_seconds: float = 0.0,
     ) -> T | None:
-        """Look now, whenever the key is told, and with growing pauses; None: not in time."""
+        """Look, whenever the key is told, and with growing pauses; None: not in time.
+
+        The first look is at once or, where nothing can be there yet, after `pause_seconds`.
+        """
         deadline = time.monotonic() + seconds
-        pause = PAUSE_FIRST_SECONDS
-        with self.listen(key) as bell:
+        pause = max(PAUSE_FIRST_SECONDS, pause_seconds)
+        with self.listen(key, topics=topics) as bell:
+            if pause_seconds:
+                await bell.wait(pause_seconds)
             while (found := await look()) is None:
                 left = deadline - time.monotonic()
                 if left <= 0:

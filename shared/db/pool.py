@@ -64,19 +64,22 @@ async def _prepare(connection: Connection) -> None:
     )
 
 
-async def open_pool(dsn: str, *, name: str, size: int = 10) -> Pool:
+async def open_pool(
+    dsn: str, *, name: str, size: int = 10, command_seconds: float | None = None
+) -> Pool:
     """A pool of at most `size` connections; `name` shows in `pg_stat_activity`."""
+    bound = command_seconds or COMMAND_SECONDS
     try:
         return await asyncpg.create_pool(
             dsn,
             min_size=1,
             max_size=size,
-            command_timeout=COMMAND_SECONDS,
+            command_timeout=bound,
             timeout=COMMAND_SECONDS,
             init=_prepare,
             server_settings={
                 "application_name": f"flint-{name}",
-                "statement_timeout": "5000",
+                "statement_timeout": str(int(bound * 1000)),
                 "idle_in_transaction_session_timeout": "10000",
                 "jit": "off",
             },

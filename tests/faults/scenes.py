@@ -49,15 +49,20 @@ class Broken:
             self.lines[role].resume()
         await self.shop.start(*roles)
         for role in roles:
-            await eventually(lambda: self.consumers_of(f"{role}.in"), FACT_SECONDS)
+            await self.until_consumed(f"{role}.in")
+
+    async def until_consumed(self, queue: str, *, by: int = 1) -> None:
+        """Wait until so many take from it; `/readyz` is the gateway's alone."""
+
+        async def are_there() -> bool:
+            return bool((await self._declared(queue)).consumer_count == by)
+
+        await eventually(are_there, FACT_SECONDS)
 
     async def waiting_in(self, queue: str) -> int:
         """Messages that nobody holds."""
-        return (await self._declared(queue)).message_count or 0
-
-    async def consumers_of(self, queue: str) -> int:
-        """How many take from a queue."""
-        return (await self._declared(queue)).consumer_count or 0
+        waiting: int = (await self._declared(queue)).message_count
+        return waiting
 
     async def dead_letters(self) -> int:
         """What nobody could handle, in all parking queues and databases."""

@@ -1,4 +1,4 @@
-"""The broker or the database is away: an honest 503, nothing lost, and no healthy process restarted."""
+"""The broker or the database is away: an honest 503, nothing lost, nothing to be started again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from tests.faults.buyers import a_buyer
 from tests.faults.crowds import Purchase, until_settled, was_the_truth
 from tests.faults.scenes import PUBLISHING, Broken, charges, fact, until_paid
-from tests.support.rigs import eventually
 from tests.support.selling import a_link
 from tests.support.shops import Shop
 

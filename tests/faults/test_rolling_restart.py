@@ -8,9 +8,8 @@ import signal
 import subprocess
 
 from tests.faults.crowds import Purchase, until_settled, was_the_truth
-from tests.faults.scenes import FACT_SECONDS, Broken
+from tests.faults.scenes import Broken
 from tests.support.proxy import Proxy
-from tests.support.rigs import eventually
 from tests.support.selling import a_link
 from tests.support.shops import STOP_SECONDS, Shop, free_port
 
@@ -70,11 +69,7 @@ async def _buy_on(shop: Shop, link_id: str, crowd: list[Purchase], is_over: asyn
 async def _replace(broken: Broken, role: str) -> int:
     old = broken.shop.processes.pop(role)
     await broken.shop.start(role)
-
-    async def both_work() -> bool:
-        return await broken.consumers_of(f"{role}.in") == 2
-
-    await eventually(both_work, FACT_SECONDS)
+    await broken.until_consumed(f"{role}.in", by=2)
     return await _stopped(old)
 
 

@@ -11,6 +11,16 @@ from shared.contracts.sessions import Payer
 from shared.errors import Refusal, invalid, not_found
 
 OUTCOME_SECONDS: Final = 10.0
+DECIDED_SOON_SECONDS: Final = 0.15
+# Facts after which it is worth asking again how the payment stands.
+DECIDING: Final = frozenset(
+    {
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.requires_action",
+        "payment_intent.canceled",
+    }
+)
 UNDECIDED: Final = frozenset({"processing", "requires_confirmation"})
 
 
@@ -43,7 +53,13 @@ async def outcome_of(call: ApiCall, attempt_id: str) -> PaymentIntent | None:
         intent = await call.ask(GetPaymentIntent(payment_intent_id=attempt_id))
         return None if intent.status in UNDECIDED else intent
 
-    return await call.gateway.hub.until(attempt_id, look, seconds=OUTCOME_SECONDS)
+    return await call.gateway.hub.until(
+        attempt_id,
+        look,
+        seconds=OUTCOME_SECONDS,
+        topics=DECIDING,
+        pause_seconds=DECIDED_SOON_SECONDS,
+    )
 
 
 def refusal_of(intent: PaymentIntent) -> Refusal | None:

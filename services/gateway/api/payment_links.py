@@ -47,6 +47,7 @@ from shared.errors import Refusal, Unavailable
 READ: Final = "checkouts.payment_links.read"
 WRITE: Final = "checkouts.payment_links.write"
 SESSION_SECONDS: Final = 3.0
+OPENED_SOON_SECONDS: Final = 0.1
 
 
 class PaymentLinkListParams(ListParams):
@@ -187,7 +188,13 @@ async def opened_session(
                 raise
             return None
 
-    session = await gateway.hub.until(checkout_session_id, look, seconds=SESSION_SECONDS)
+    session = await gateway.hub.until(
+        checkout_session_id,
+        look,
+        seconds=SESSION_SECONDS,
+        topics=("checkout_session.created",),
+        pause_seconds=OPENED_SOON_SECONDS,
+    )
     if session is None:
         raise Unavailable("the session is not open yet")
     return session

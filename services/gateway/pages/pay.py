@@ -16,7 +16,7 @@ from services.gateway.pages.answer import context_of, count, own_path, see_other
 from services.gateway.pages.checkout import payable
 from services.gateway.pages.forms import Form, read_form, shown_again
 from services.gateway.pages.payer import has_accepted, missing_of_card, read_payer, refused_field
-from services.gateway.pages.seeing import Seen, id_of, look, show_session, standing
+from services.gateway.pages.seeing import Seen, id_of, look_patiently, show_session, standing
 from services.gateway.pages.tips import picked_tip
 from services.gateway.pages.words import NOTICES
 from shared.contracts.base import Context
@@ -27,6 +27,17 @@ from shared.money import Money
 from shared.payments.port import Card, PaymentProvider
 
 OUTCOME_SECONDS: Final = 4.0  # after that, a page that says so is better than a busy button
+DECIDED_SOON_SECONDS: Final = 0.15
+# Facts after which it is worth asking again how the attempt stands.
+DECIDING: Final = frozenset(
+    {
+        "checkout_session.completed",
+        "checkout_session.invalidated",
+        "payment_intent.payment_failed",
+        "payment_intent.requires_action",
+        "payment_intent.canceled",
+    }
+)
 TOTAL_CHANGED: Final = NOTICES["ORDER_CONFLICT"]
 NO_PROVIDER: Final = "Cards cannot be taken here yet. You have not been charged."
 TOO_MANY: Final = (
@@ -81,7 +92,7 @@ async def press(request: web.Request) -> web.Response:
     form = await read_form(request)
     secret_key = request.app[GATEWAY].secret_key
     nonce = guard.nonce_of(secret_key, form.get("form_token", ""), checkout_session_id)
-    seen = await look(request, checkout_session_id)
+    seen = await look_patiently(request, checkout_session_id)
     if seen is None:
         raise not_found("checkout session")
     if seen.order is None or standing(seen, request.app[GATEWAY].clock()) != "open":
@@ -202,7 +213,13 @@ async def _outcome(pressed: Pressed, accepted: PayAccepted) -> ShownSession | No
         )
         return None if is_running else shown
 
-    return await gateway.hub.until(checkout_session_id, decided, seconds=OUTCOME_SECONDS)
+    return await gateway.hub.until(
+        checkout_session_id,
+        decided,
+        seconds=OUTCOME_SECONDS,
+        topics=DECIDING,
+        pause_seconds=DECIDED_SOON_SECONDS,
+    )
 
 
 def _next_path(pressed: Pressed, shown: ShownSession | None) -> str:

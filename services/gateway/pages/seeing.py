@@ -22,6 +22,7 @@ from shared.ids import is_id, minted_at, ulid_of
 T = TypeVar("T")
 YOUNG_SECONDS: Final = 15.0  # so long an id may be on its way through the bus
 SOON_SECONDS: Final = 3.0
+ARRIVING: Final = ("checkout_session.created", "order.created")
 SKEW_SECONDS: Final = 5.0  # between the clocks of replicas
 
 Standing = Literal["preparing", "open", "processing", "action", "paid", "ended"]
@@ -79,15 +80,16 @@ async def look(request: web.Request, checkout_session_id: str) -> Seen | None:
 async def look_patiently(request: web.Request, checkout_session_id: str) -> Seen | None:
     """The same, but what was resolved seconds ago and is still on its way is waited for."""
     gateway = request.app[GATEWAY]
-    seen = await look(request, checkout_session_id)
-    if _is_whole(seen) or not is_young(checkout_session_id, gateway.clock()):
-        return seen
+    if not is_young(checkout_session_id, gateway.clock()):
+        return await look(request, checkout_session_id)
 
     async def look_again() -> Seen | None:
         found = await look(request, checkout_session_id)
         return found if _is_whole(found) else None
 
-    whole = await gateway.hub.until(checkout_session_id, look_again, seconds=SOON_SECONDS)
+    whole = await gateway.hub.until(
+        checkout_session_id, look_again, seconds=SOON_SECONDS, topics=ARRIVING
+    )
     return whole or await look(request, checkout_session_id)
 
 

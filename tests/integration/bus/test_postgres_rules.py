@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 
 from shared.bus import outbox, relay
@@ -391,7 +392,10 @@ async def refused(running: Running, key: str) -> None:
 
 
 async def is_closed(db: Any) -> bool:
-    return bool(db.is_closed())
+    try:
+        return bool(db.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back already
+        return True
 
 
 async def effects_are(rig: Rig, expected: list[str]) -> bool:
