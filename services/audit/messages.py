@@ -128,8 +128,8 @@ async def _compare(
         for row in rows:
             heard = unsaid.pop((name, row["subject"]), 0)
             if heard != row["last"] and not (heard == 0 and is_old(row["subject"])):
-                rule = "a fact was said that nobody recorded"
-                report.breach(rule, [f"{name} {row['subject']}"])
+                subject = f"{name} {row['subject']}"
+                report.breach("a fact was said that nobody recorded", [subject])
 
 
 def is_old(subject: str) -> bool:

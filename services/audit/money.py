@@ -95,6 +95,16 @@ INTENTS: Final = """
 """
 
 
+RULES: Final = {
+    "an order's amounts do not add up": SUMS,
+    "an order's paid sum is not that of its payments": PAID_DIFFERS,
+    "an order was paid more than once": PAID_TWICE,
+    "an order has two payments under way": TWO_LIVE,
+    "a payment is stuck": STUCK,
+    "an order waits for a payment that has ended": WAITING_FOR_NOBODY,
+}
+
+
 class LedgerEntry(Protocol):
     """One line of a provider's books; `charge` and `capture` take money, `refund` gives back."""
 
@@ -196,13 +206,3 @@ def _check_end(row: Record, log: Log, report: Report) -> None:
         report.breach("a payment goes on after its end was said", [row["id"]])
     if not row["is_live"] and not is_told and not is_ours_alone and not is_old(row["id"]):
         report.breach("a payment has ended and nobody was told", [row["id"]])
-
-
-RULES: Final = {
-    "an order's amounts do not add up": SUMS,
-    "an order's paid sum is not that of its payments": PAID_DIFFERS,
-    "an order was paid more than once": PAID_TWICE,
-    "an order has two payments under way": TWO_LIVE,
-    "a payment is stuck": STUCK,
-    "an order waits for a payment that has ended": WAITING_FOR_NOBODY,
-}

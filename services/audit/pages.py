@@ -51,12 +51,18 @@ ORDERS: Final = """
 """
 
 
+RULES: Final = {
+    "an order has two open sessions": TWO_OPEN,
+    "an order has two paid sessions": TWO_PAID,
+    "a session is open after its time": OVERDUE,
+    "a session's attempt is stuck": STUCK,
+}
+
+
 async def check(sessions: Pool, orders: Pool, log: Log, report: Report) -> None:
     """All rules about the life of sessions and orders."""
-    report.breach("an order has two open sessions", await _ids(sessions, TWO_OPEN))
-    report.breach("an order has two paid sessions", await _ids(sessions, TWO_PAID))
-    report.breach("a session is open after its time", await _ids(sessions, OVERDUE))
-    report.breach("a session's attempt is stuck", await _ids(sessions, STUCK))
+    for rule, sql in RULES.items():
+        report.breach(rule, [row[0] for row in await sessions.fetch(sql)])
     last = ""
     while rows := await sessions.fetch(SESSIONS, last, BATCH):
         last = rows[-1]["checkout_session_id"]
@@ -122,6 +128,3 @@ def _check_end_of_order(row: Any, log: Log, report: Report) -> None:
     if (row["status"] == "closed") != (OrderClosed.topic in ends):
         report.breach("what was said of an order's closing is not so", [name])
 
-
-async def _ids(pool: Pool, sql: str) -> list[str]:
-    return [row[0] for row in await pool.fetch(sql)]

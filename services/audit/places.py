@@ -77,11 +77,21 @@ SESSIONS: Final = """
 ORDERS: Final = "SELECT id FROM orders WHERE id = ANY($1::text[])"
 
 
+RULES: Final = {
+    "a link sold more than it has": OVERSOLD,
+    "a link's claimed places are not its claims": MISCOUNTED,
+    "an order has two places": TWO_PLACES,
+}
+COUNTED: Final = {
+    "sales": "a link's completions are not its paid orders",
+    "quantity": "a link's sold quantity is not that of its paid orders",
+}
+
+
 async def check(links: Pool, sessions: Pool, orders: Pool, report: Report) -> None:
     """All rules about links, their places, and what their resolutions became."""
-    report.breach("a link sold more than it has", await _ids(links, OVERSOLD))
-    report.breach("a link's claimed places are not its claims", await _ids(links, MISCOUNTED))
-    report.breach("an order has two places", await _ids(links, TWO_PLACES))
+    for rule, sql in RULES.items():
+        report.breach(rule, await _ids(links, sql))
     await _sales(links, orders, report)
     await _claims(links, orders, report)
     await _limited_sales(links, orders, report)
@@ -100,9 +110,9 @@ async def _sales(links: Pool, orders: Pool, report: Report) -> None:
         most = await _sold(orders, ids, 0.0)
         for row in rows:
             name = row["payment_link_id"]
-            for what in ("sales", "quantity"):
+            for what, rule in COUNTED.items():
                 if not least(name)[what] <= row[what] <= most(name)[what]:
-                    report.breach(f"a link's {what} are not those of its paid orders", [name])
+                    report.breach(rule, [name])
 
 
 async def _sold(orders: Pool, ids: Sequence[str], seconds: float) -> Any:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import orjson
 
 from services.gateway.hub import Hub
-from shared.bus.room import Recorder, Sweep
+from shared.bus.room import Hearer, Sweep
 from shared.bus.tx import Tx
 from shared.contracts.base import Envelope
 
@@ -48,27 +49,26 @@ EXPIRE: Final = """
 """
 
 
-def recording(hub: Hub) -> Recorder:
-    """Keep the facts, and ring for whoever waits in this process: a ring is only a hint."""
+async def record(facts: Sequence[Envelope], tx: Tx) -> None:
+    """Keep them all with one statement."""
+    await tx.db.execute(
+        RECORD,
+        [fact.context.merchant_id for fact in facts],
+        [fact.id for fact in facts],
+        [fact.context.mode for fact in facts],
+        [fact.topic for fact in facts],
+        [fact.source for fact in facts],
+        [fact.subject for fact in facts],
+        [fact.sequence for fact in facts],
+        [fact.context.request_id for fact in facts],
+        [fact.time or tx.now for fact in facts],
+        [fact.body.decode() for fact in facts],
+    )
 
-    async def record(facts: Sequence[Envelope], tx: Tx) -> None:
-        for fact in facts:
-            _ring(hub, fact)
-        await tx.db.execute(
-            RECORD,
-            [fact.context.merchant_id for fact in facts],
-            [fact.id for fact in facts],
-            [fact.context.mode for fact in facts],
-            [fact.topic for fact in facts],
-            [fact.source for fact in facts],
-            [fact.subject for fact in facts],
-            [fact.sequence for fact in facts],
-            [fact.context.request_id for fact in facts],
-            [fact.time or tx.now for fact in facts],
-            [fact.body.decode() for fact in facts],
-        )
 
-    return record
+def ringing(hub: Hub) -> Hearer:
+    """Ring for whoever waits in this process: a ring is only a hint, they look for themselves."""
+    return partial(_ring, hub)
 
 
 def _ring(hub: Hub, fact: Envelope) -> None:

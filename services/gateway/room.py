@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from services.gateway.events import SWEEPS, recording
+from services.gateway.events import SWEEPS, record, ringing
 from services.gateway.hub import Hub
 from shared.bus.room import BUS_MIGRATIONS, Room
 from shared.contracts import TOPICS, Event
@@ -23,7 +23,8 @@ def room(hub: Hub) -> Room:
         name="gateway",
         handlers={},
         recorded=PUBLIC_EVENTS,
-        recorder=recording(hub),
+        recorder=record,
+        hearer=ringing(hub),
         sweeps=SWEEPS,
         migrations=(BUS_MIGRATIONS, MIGRATIONS),
     )

@@ -37,7 +37,8 @@ T = TypeVar("T")
 
 BATCH_MAX: Final = 32
 RECORD_BATCH_MAX: Final = 200
-WORKERS: Final = 2
+RECORD_LINGER_SECONDS: Final = 0.05
+WORKERS: Final = 1
 HANDLER_SECONDS: Final = 30.0
 OUTAGE_RETRIES: Final = 3
 REPEATS_MAX: Final = 5
@@ -150,6 +151,8 @@ class Consumer:
         if envelope.deadline and time.time() > envelope.deadline:
             return Settled(Fate.ACK, reason="deadline passed before it was started")
         if envelope.topic in self._recorded:
+            if self.room.hearer is not None:
+                self.room.hearer(envelope)
             record = _Record(envelope)
             self._records.put_nowait(record)
             return await record.done
@@ -193,7 +196,9 @@ class Consumer:
 
     async def _keep_records(self, recorder: Recorder) -> None:
         while True:
-            records = _drain(self._records, await self._records.get(), RECORD_BATCH_MAX)
+            first = await self._records.get()
+            await asyncio.sleep(RECORD_LINGER_SECONDS)  # nobody waits for it: one commit for many
+            records = _drain(self._records, first, RECORD_BATCH_MAX)
             try:
                 error = await self._keep(recorder, [one.envelope for one in records])
                 is_bad = error is not None and not is_outage(error)

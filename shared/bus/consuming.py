@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
@@ -40,7 +39,7 @@ CANCEL_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 15.0
 
 Send = Callable[[str, str, Message], Awaitable[None]]
-Reply = Callable[[Envelope, str, str], Awaitable[None]]
+Reply = Callable[[bytes, str, str], Awaitable[None]]
 
 
 class RoomConsumption:
@@ -130,9 +129,8 @@ class RoomConsumption:
         self, message: AbstractIncomingMessage, envelope: Envelope, reply: WireReply
     ) -> None:
         assert message.reply_to is not None, "checked by the caller"
-        answer = replace(envelope, body=pack(reply))
         try:
-            await self._reply(answer, message.reply_to, message.correlation_id or "")
+            await self._reply(pack(reply), message.reply_to, message.correlation_id or "")
         except Unavailable as error:  # the work is committed; the caller asks again
             log.warning("reply.lost", topic=envelope.topic, reason=str(error))
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import aiormq
 import structlog
-from aio_pika import DeliveryMode
+from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
@@ -146,23 +146,18 @@ class RabbitTransport:
             name: await channel.get_exchange(name, ensure=False) for name in EXCHANGES
         }
         self._replies = await line.channel(confirms=False)
-        await self._rpc.set_up(await line.channel(confirms=True))
+        await self._rpc.set_up(await line.channel(confirms=False))
 
     async def _set_up_consuming(self, line: Line) -> None:
         for room in self._rooms:
             await room.start(line)
 
-    async def _reply(self, envelope: Envelope, reply_to: str, correlation_id: str) -> None:
+    async def _reply(self, body: bytes, reply_to: str, correlation_id: str) -> None:
         """At most once and unconfirmed: a caller that is gone asks again by the same id."""
         channel = self._replies
         if channel is None or channel.is_closed:
             raise Unavailable("the reply channel is down")
-        message = to_message(
-            "command",
-            envelope,
-            correlation_id=correlation_id,
-            delivery_mode=DeliveryMode.NOT_PERSISTENT,
-        )
+        message = Message(body, correlation_id=correlation_id, content_type="application/json")
         try:
             await channel.default_exchange.publish(
                 message, reply_to, mandatory=False, timeout=PUBLISH_SECONDS

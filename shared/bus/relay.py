@@ -28,7 +28,7 @@ log = structlog.get_logger("flint.relay")
 QUEUE_MAX: Final = 5_000
 IN_FLIGHT_MAX: Final = 500
 POLL_SECONDS: Final = 1.0
-DELETE_EVERY_SECONDS: Final = 0.02
+DELETE_EVERY_SECONDS: Final = 0.2
 PARK_AFTER_TRIES: Final = 20
 BACKOFF_MAX_SECONDS: Final = 60.0
 

@@ -16,8 +16,10 @@ Handler: TypeAlias = Callable[[Any, Tx], Awaitable[Any]]
 WorldHandler: TypeAlias = Callable[[Any], Awaitable[Event | None]]
 
 # A recorder: keeps facts as they are, many at a time. It has to be idempotent by event id,
-# so it needs no inbox; whoever waits in memory may be woken by it.
+# so it needs no inbox. Facts may wait a moment for company.
 Recorder: TypeAlias = Callable[[Sequence[Envelope], Tx], Awaitable[None]]
+# A hearer: told of a recorded fact at once, in memory, to wake whoever waits for it.
+Hearer: TypeAlias = Callable[[Envelope], None]
 
 SWEEP_BATCH: Final = 100
 BUS_MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -44,6 +46,7 @@ class Room:
     effects: Mapping[type[Effect], WorldHandler] = field(default_factory=dict)
     recorded: Sequence[type[Event]] = ()
     recorder: Recorder | None = None
+    hearer: Hearer | None = None
     sweeps: Sequence[Sweep] = ()
     migrations: Sequence[Path] = ()
 

@@ -64,6 +64,13 @@ async def _prepare(connection: Connection) -> None:
     )
 
 
+async def _tidy(connection: Connection) -> None:
+    # asyncpg's own reset is four statements at every release. We keep no session state (locks
+    # are transactional, nothing listens, nothing is SET), so only a torn transaction needs it.
+    if connection.is_in_transaction():
+        await connection.reset()
+
+
 async def open_pool(
     dsn: str, *, name: str, size: int = 10, command_seconds: float | None = None
 ) -> Pool:
@@ -77,6 +84,7 @@ async def open_pool(
             command_timeout=bound,
             timeout=COMMAND_SECONDS,
             init=_prepare,
+            reset=_tidy,
             server_settings={
                 "application_name": f"flint-{name}",
                 "statement_timeout": str(int(bound * 1000)),

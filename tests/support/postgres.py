@@ -84,6 +84,14 @@ class Databases:
         await self._admin(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.server.url(name)
 
+    async def copy(self, dsn: str) -> str:
+        """Another one with the same content; nobody may be connected to the first."""
+        self._made += 1
+        name = f"flint_test_{self._run}_{self._made}"
+        template = urlsplit(dsn).path.removeprefix("/")
+        await self._admin(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.server.url(name)
+
     async def drop(self, dsn: str) -> None:
         await self._drop(urlsplit(dsn).path.removeprefix("/"))
 

@@ -32,7 +32,6 @@ from shared.bus import outbox, relay
 from shared.bus.room import Room
 from shared.bus.tx import Tx
 from shared.contracts.base import Envelope
-from shared.db import pool as pools
 from shared.db.pool import Pool, connection, is_outage, open_pool, transaction
 from shared.errors import Unavailable
 from tests.support.faults import CuttingProxy, frozen, heard, reset, rows, shared_rig, toy_ids
@@ -71,11 +70,8 @@ def toys() -> Toys:
 # D1: bounds.
 
 
-async def test_a_frozen_backend_holds_its_caller_for_a_bounded_time(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(pools, "COMMAND_SECONDS", 1.0)
-    pool = await open_pool(rig.dsn, name="frozen", size=1)
+async def test_a_frozen_backend_holds_its_caller_for_a_bounded_time(rig: Rig):
+    pool = await open_pool(rig.dsn, name="frozen", size=1, command_seconds=1.0)
     pid = await pool.fetchval("SELECT pg_backend_pid()")
 
     with frozen(pid):
@@ -94,10 +90,9 @@ async def test_a_frozen_backend_holds_its_caller_for_a_bounded_time(
 
 
 async def test_health_says_no_while_the_database_hangs_and_does_not_hang_itself(
-    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, toys: Toys
 ):
-    monkeypatch.setattr(pools, "COMMAND_SECONDS", 1.0)
-    rig.pool = await open_pool(rig.dsn, name="frozen", size=1)
+    rig.pool = await open_pool(rig.dsn, name="frozen", size=1, command_seconds=1.0)
     running = await rig.start(toys.room())
     assert await running.service.health() == {"database": True, "broker": True, "relay": True}
 
