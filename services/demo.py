@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from services.gateway.accounts.directory import create_api_key, create_merchant
 from services.gateway.gateway import Gateway
+from services.gateway.pages.views import DemoLink
 from shared.contracts.base import Context
 from shared.contracts.link_requests import PaymentLinkCreateParams
 from shared.contracts.links import CreateLink, PaymentLink
@@ -54,6 +55,12 @@ class Demo:
     links: dict[str, dict[str, str]]
     order_id: str
     path: Path
+
+
+def demo_links(demo: Demo) -> tuple[DemoLink, ...]:
+    """The links as the home page offers them."""
+    url = demo.links["standard"]["url"]
+    return (DemoLink(url, STANDARD["name"], STANDARD["description"]),)
 
 
 async def ensure_demo(gateway: Gateway, path: Path) -> Demo:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.demo import Demo, ensure_demo
+from services.demo import Demo, demo_links, ensure_demo
 from services.gateway.gateway import Gateway
 from services.gateway.hub import Hub
 from services.gateway.rates import RateLimit
@@ -103,6 +103,7 @@ async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: flo
         running = [group.create_task(s.run(services_stop)) for s in shop.services.values()]
         async with serving(gateway, settings.host, settings.port):
             demo = await ensure_demo(gateway, settings.data / "demo.json")
+            gateway.demo_links = demo_links(demo)
             is_seeded.set()
             _welcome(demo, began)
             await stop.wait()

@@ -140,9 +140,7 @@ class Taken:
             self.refunds[entry.attempt_id] += entry.amount_minor
 
 
-async def check(
-    orders: Pool, ledger: AsyncIterable[LedgerEntry], log: Log, report: Report
-) -> None:
+async def check(orders: Pool, ledger: AsyncIterable[LedgerEntry], log: Log, report: Report) -> None:
     """All rules of money. A ledger of a million charges takes about 300 MB here."""
     report.count("orders", await orders.fetchval("SELECT count(*) FROM orders"))
     for rule, sql in RULES.items():

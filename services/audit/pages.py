@@ -127,4 +127,3 @@ def _check_end_of_order(row: Any, log: Log, report: Report) -> None:
         report.breach("what was said of an order's payment is not so", [name])
     if (row["status"] == "closed") != (OrderClosed.topic in ends):
         report.breach("what was said of an order's closing is not so", [name])
-

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from services.gateway.accounts.directory import Directory
 from services.gateway.hub import Hub
+from services.gateway.pages.views import DemoLink
 from services.gateway.rates import RateLimit
 from shared.bus.caller import Caller
 from shared.db.pool import Pool
@@ -53,6 +54,7 @@ class Gateway:
     health: Callable[[], Awaitable[Mapping[str, Any]]] = _always_well
     clock: Callable[[], datetime] = _utc_now
     version: str = "0.1.0"
+    demo_links: tuple[DemoLink, ...] = ()  # what the home page offers to try; `flint run` sets it
     accounts: Directory = field(init=False)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 from pydantic import ValidationError
@@ -23,7 +23,8 @@ from shared.bus import inbox, outbox
 from shared.bus.caller import WireReply, reply_adapter
 from shared.bus.fate import ATTEMPTS_MAX, Fate, fate
 from shared.bus.outbox import Handled, OutboxRow
-from shared.bus.room import Handler, Recorder, Room
+from shared.bus.recording import Recording, drain
+from shared.bus.room import Handler, Room
 from shared.bus.transport import Lane, Settled
 from shared.bus.tx import Said, Tx
 from shared.contracts.base import TOPICS, Command, Effect, Envelope, Message, Query
@@ -33,12 +34,10 @@ from shared.errors import DeadlineExceeded, Refusal
 from shared.loops import endless
 
 log = structlog.get_logger("flint.bus")
-T = TypeVar("T")
 
 BATCH_MAX: Final = 32
-RECORD_BATCH_MAX: Final = 200
-RECORD_LINGER_SECONDS: Final = 0.05
-WORKERS: Final = 1
+WORKERS: Final = 2
+ALONE_MAX: Final = 8
 HANDLER_SECONDS: Final = 30.0
 OUTAGE_RETRIES: Final = 3
 REPEATS_MAX: Final = 5
@@ -54,16 +53,6 @@ class _Job:
     handler: Handler
     name: str
     is_alone: bool
-    done: asyncio.Future[Settled] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
-@dataclass(slots=True)
-class _Record:
-    """A fact to be kept as it is; nobody decodes it."""
-
-    envelope: Envelope
     done: asyncio.Future[Settled] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -111,18 +100,25 @@ class Consumer:
         }
         self._handlers = {kind.topic: handler for kind, handler in room.handlers.items()}
         self._recorded = {kind.topic for kind in room.recorded}
-        self._records: asyncio.Queue[_Record] = asyncio.Queue()
+        self._recording = Recording(room, pool, failed=self._failed)
+        self._alone: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(ALONE_MAX)
         self._effects = {kind.topic: handler for kind, handler in room.effects.items()}
 
     async def run(self) -> None:
         """Work the queues until cancelled. An ended worker ends the service."""
+        try:
+            await self._run_loops()
+        finally:
+            for task in self._alone:
+                task.cancel()
+
+    async def _run_loops(self) -> None:
         async with asyncio.TaskGroup() as group:
             for lane, queue in self._queues.items():
                 for _ in range(self._workers):
                     group.create_task(endless(f"consumer.{lane}", self._work(queue)))
-            if self.room.recorder is not None:
-                keeping = self._keep_records(self.room.recorder)
-                group.create_task(endless("consumer.records", keeping))
+            group.create_task(endless("consumer.records", self._recording.run()))
 
     async def receive(self, envelope: Envelope, *, lane: Lane, is_redelivered: bool) -> Settled:
         """Handle one delivery completely; the transport acts on the returned fate."""
@@ -151,11 +147,7 @@ class Consumer:
         if envelope.deadline and time.time() > envelope.deadline:
             return Settled(Fate.ACK, reason="deadline passed before it was started")
         if envelope.topic in self._recorded:
-            if self.room.hearer is not None:
-                self.room.hearer(envelope)
-            record = _Record(envelope)
-            self._records.put_nowait(record)
-            return await record.done
+            return await self._recording.keep(envelope)
         kind = TOPICS.get(envelope.topic)
         if kind is None:
             return Settled(Fate.BURY, reason=f"unknown topic {envelope.topic!r}")
@@ -186,7 +178,7 @@ class Consumer:
 
     async def _work(self, queue: asyncio.Queue[_Job]) -> None:
         while True:
-            jobs = _drain(queue, await queue.get(), BATCH_MAX)
+            jobs = drain(queue, await queue.get(), BATCH_MAX)
             try:
                 await self._handle_all(jobs)
             except asyncio.CancelledError:
@@ -194,47 +186,32 @@ class Consumer:
                     job.done.cancel()
                 raise
 
-    async def _keep_records(self, recorder: Recorder) -> None:
-        while True:
-            first = await self._records.get()
-            await asyncio.sleep(RECORD_LINGER_SECONDS)  # nobody waits for it: one commit for many
-            records = _drain(self._records, first, RECORD_BATCH_MAX)
-            try:
-                error = await self._keep(recorder, [one.envelope for one in records])
-                is_bad = error is not None and not is_outage(error)
-                for one in records:  # a bad one never takes a good one with it
-                    if is_bad and len(records) > 1:
-                        error = await self._keep(recorder, [one.envelope])
-                    failed = None if error is None else self._failed(one.envelope, error)
-                    if not one.done.done():
-                        one.done.set_result(failed or Settled(Fate.ACK))
-            except asyncio.CancelledError:
-                for one in records:
-                    one.done.cancel()
-                raise
-
-    async def _keep(self, recorder: Recorder, envelopes: Sequence[Envelope]) -> Exception | None:
-        for attempt in range(OUTAGE_RETRIES):
-            try:
-                async with asyncio.timeout(HANDLER_SECONDS), transaction(self._pool) as db:
-                    await recorder(envelopes, self._tx(db, envelopes[0]))
-            except Exception as error:
-                if not is_outage(error) or attempt == OUTAGE_RETRIES - 1:
-                    return error
-                await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311 jitter
-            else:
-                return None
-        raise AssertionError("unreachable: the last try returns")
-
     async def _handle_all(self, jobs: Sequence[_Job]) -> None:
         together = [job for job in jobs if not job.is_alone]
         alone = [job for job in jobs if job.is_alone]
         if together and not await self._handle_together(together):
             alone = together + alone
         for job in alone:
+            # Beside the lane: one that waits for a lock or a database holds up nobody else.
+            await self._slots.acquire()
+            task = asyncio.create_task(self._settle_alone(job))
+            self._alone.add(task)
+            task.add_done_callback(self._alone_ended)
+
+    async def _settle_alone(self, job: _Job) -> None:
+        try:
             settled = await self._handle_alone(job)
-            if not job.done.done():
-                job.done.set_result(settled)
+        except asyncio.CancelledError:
+            job.done.cancel()
+            raise
+        except Exception as error:  # even keeping a refusal may fail: nothing is left unsettled
+            settled = self._failed(job.envelope, error, job.name)
+        if not job.done.done():
+            job.done.set_result(settled)
+
+    def _alone_ended(self, task: asyncio.Task[None]) -> None:
+        self._alone.discard(task)
+        self._slots.release()
 
     async def _handle_together(self, jobs: Sequence[_Job]) -> bool:
         """All in one transaction; False (nothing happened) if any of them failed.
@@ -325,14 +302,6 @@ class Consumer:
     def _tx(self, db: Connection, envelope: Envelope, now: datetime | None = None) -> Tx:
         moment = now or self._clock()
         return Tx(db, moment, envelope.context, envelope.id, self._public_url)
-
-
-def _drain(queue: asyncio.Queue[T], first: T, limit: int) -> list[T]:
-    """What waits right now, without waiting for more."""
-    taken = [first]
-    while not queue.empty() and len(taken) < limit:
-        taken.append(queue.get_nowait())
-    return taken
 
 
 def describe(error: BaseException) -> str:

@@ -91,7 +91,7 @@ ItemId = Annotated[str, id_of("item")]
 def _moment(value: Any) -> Any:
     """RFC 3339 with its offset, in UTC; numbers and bare dates are not times."""
     if isinstance(value, str) and _RFC3339.fullmatch(value):
-        value = datetime.fromisoformat(value.upper().replace("Z", "+00:00"))
+        value = datetime.fromisoformat(value.upper())
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("A time looks like '2026-11-24T06:00:00Z' (RFC 3339).")
     try:

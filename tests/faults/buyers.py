@@ -66,6 +66,7 @@ class Buyer:
     async def fill_in(self, session_id: str, card: str = PAYS) -> None:
         """Everything that the checkout asks for; nothing is sent."""
         page = await self.look(f"/c/{session_id}")
+        assert "form_token" in page.hidden, page.text
         typed = {"email": "ada@example.com", "card_name": "Ada Lovelace", "action": "pay"}
         typed |= {"card_number": card, "card_exp": "12 / 40", "card_cvc": "123"}
         self.form = page.hidden | typed

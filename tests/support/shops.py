@@ -251,20 +251,29 @@ async def _make_demo(shop: Shop) -> dict[str, Any]:
     assert code == 0, output
     found = dict(re.findall(r"^(\w+) (\S+)$", output, re.MULTILINE))
     shop.demo = {"url": shop.url, **found, "links": {}}
-    async with shop.api() as http:
-        async with http.post("/v1/payment-links", json=STANDARD_LINK) as answer:
-            assert answer.status == 201, await answer.text()
-            link = (await answer.json())["data"]
-        line = {
-            "name": "Tasting",
-            "quantity": 1,
-            "unit_price_money": {"amount": 4800, "currency": "USD"},
-        }
-        async with http.post("/v1/orders", json={"line_items": [line]}) as answer:
-            assert answer.status == 201, await answer.text()
-            order = (await answer.json())["data"]
+    line = {
+        "name": "Tasting",
+        "quantity": 1,
+        "unit_price_money": {"amount": 4800, "currency": "USD"},
+    }
+    link = await _made(shop, "/v1/payment-links", STANDARD_LINK)
+    order = await _made(shop, "/v1/orders", {"line_items": [line]})
     standard = {"payment_link_id": link["payment_link_id"], "url": link["url"]}
     return {**shop.demo, "links": {"standard": standard}, "order_id": order["order_id"]}
+
+
+async def _made(shop: Shop, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The first of its kind: the services behind the gateway may still be on their way up."""
+    headers = {"Idempotency-Key": f"demo:{path}"}
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        async with shop.api() as http, http.post(path, json=body, headers=headers) as answer:
+            if answer.status == 201:
+                made: dict[str, Any] = (await answer.json())["data"]
+                return made
+            assert answer.status in (409, 503), await answer.text()
+            assert time.monotonic() < deadline, await answer.text()
+        await asyncio.sleep(0.1)
 
 
 async def _answers(http: aiohttp.ClientSession, url: str) -> bool:

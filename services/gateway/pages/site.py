@@ -15,9 +15,6 @@ from services.gateway.pages import views
 from services.gateway.pages.answer import page
 from services.gateway.pages.render import ASSETS, STATIC
 
-# The links that the home page shows; set by whoever seeded them.
-DEMOS: Final[web.AppKey[tuple[views.DemoLink, ...]]] = web.AppKey("demos")
-
 TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -52,8 +49,8 @@ FILES: Final = {name: _read(name) for name in ASSETS}
 async def home(request: web.Request) -> web.Response:
     """That the installation runs, and what to try first."""
     gateway = request.app[GATEWAY]
-    demos = request.app.get(DEMOS, ())
-    return page(request, views.HomePage(gateway.public_url, demos, version=gateway.version))
+    home_page = views.HomePage(gateway.public_url, gateway.demo_links, version=gateway.version)
+    return page(request, home_page)
 
 
 async def static(request: web.Request) -> web.Response:
