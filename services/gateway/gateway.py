@@ -13,6 +13,7 @@ from services.gateway.accounts.directory import Directory
 from services.gateway.hub import Hub
 from services.gateway.pages.views import DemoLink
 from services.gateway.rates import RateLimit
+from services.gateway.recent import RecentLinks
 from shared.bus.caller import Caller
 from shared.db.pool import Pool
 
@@ -55,6 +56,7 @@ class Gateway:
     clock: Callable[[], datetime] = _utc_now
     version: str = "0.1.0"
     demo_links: tuple[DemoLink, ...] = ()  # what the home page offers to try; `flint run` sets it
+    recent_links: RecentLinks = field(default_factory=RecentLinks)
     accounts: Directory = field(init=False)
 
     def __post_init__(self) -> None:

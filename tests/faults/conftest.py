@@ -22,6 +22,13 @@ from tests.support.shops import Environment, Shop, open_local_shop, open_rabbit_
 UNSYNCED: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
+def tell_troubles(shop: Shop) -> None:
+    """The last of what its processes complained about; shown when the test has failed."""
+    for role in shop.roles():
+        lines = [line for line in shop.log(role).splitlines() if '"level":"info"' not in line]
+        print(f"== {role}", *lines[-40:], sep="\n")
+
+
 @pytest.fixture(scope="session")
 async def broken_shop(rabbit_node: RabbitNode, node_vhosts: Vhosts) -> AsyncIterator[Broken]:
     async with AsyncExitStack() as stack:
@@ -44,13 +51,13 @@ async def broken_shop(rabbit_node: RabbitNode, node_vhosts: Vhosts) -> AsyncIter
             open_rabbit_shop(folder, databases, broker, amqp_url, reroute=reroute)
         )
         yield Broken(shop, lines, rabbit_node, postgres)
-        import pathlib; pathlib.Path("/tmp/faults-logs").write_text(shop.logs())
 
 
 @pytest.fixture
 async def broken(broken_shop: Broken) -> AsyncIterator[Broken]:
     """The shop over RabbitMQ, whole at the start and made whole again at the end."""
     yield broken_shop
+    tell_troubles(broken_shop.shop)
     await broken_shop.heal()
 
 
@@ -65,5 +72,6 @@ async def mortal_shop() -> AsyncIterator[Shop]:
 async def mortal(mortal_shop: Shop) -> AsyncIterator[Shop]:
     """`flint run`, running at the start and at the end."""
     yield mortal_shop
+    tell_troubles(mortal_shop)
     if "run" not in mortal_shop.processes:
         await mortal_shop.start()

@@ -3,6 +3,7 @@ middle, lines that hold messages back, and time that passes without waiting for 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from typing import Any, Final
 
 import aio_pika
 import asyncpg
+from pamqp.commands import Queue
 
 from services.rooms import ROLES, all_rooms
 from shared.bus.topology import topology
 from shared.db.embedded import EmbeddedPostgres
-from tests.faults.buyers import order_of
+from tests.faults.buyers import Page, order_of
 from tests.support.proxy import Proxy
 from tests.support.rabbit_node import RabbitNode
 from tests.support.rigs import eventually
@@ -61,8 +63,7 @@ class Broken:
 
     async def waiting_in(self, queue: str) -> int:
         """Messages that nobody holds."""
-        waiting: int = (await self._declared(queue)).message_count
-        return waiting
+        return (await self._declared(queue)).message_count or 0
 
     async def dead_letters(self) -> int:
         """What nobody could handle, in all parking queues and databases."""
@@ -71,12 +72,13 @@ class Broken:
         kept = [await value(self.shop, role, "SELECT count(*) FROM dead_letters") for role in ROLES]
         return parked + sum(kept)
 
-    async def _declared(self, queue: str) -> Any:
+    async def _declared(self, queue: str) -> Queue.DeclareOk:
         connection = await aio_pika.connect(self.shop.amqp_url, timeout=10)
         async with connection:
             channel = await connection.channel()
             declared = await channel.declare_queue(queue, passive=True, timeout=5)
-            return declared.declaration_result
+            found: Queue.DeclareOk = declared.declaration_result
+        return found
 
 
 @contextlib.asynccontextmanager
@@ -137,10 +139,14 @@ class Lock:
     database: str
     pid: int
 
-    async def until_wanted(self) -> None:
-        """Wait until a handler stands before it."""
+    async def until_wanted(self, by: asyncio.Task[Page]) -> None:
+        """Wait until a handler stands before it because of this request."""
         sql = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
-        await fact(self.shop, self.database, sql, self.pid)
+        try:
+            await fact(self.shop, self.database, sql, self.pid)
+        except AssertionError:
+            page = by.result() if by.done() else None
+            raise AssertionError(f"nobody wanted it; {page}\n{self.shop.logs()}") from None
 
 
 # What became of a session's order: the same questions at the end of every test.

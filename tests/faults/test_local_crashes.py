@@ -49,11 +49,11 @@ async def test_a_killed_shop_finishes_what_every_buyer_had_begun(mortal: Shop) -
         # One whom the provider has charged, and our handler stands before the order.
         async with locked(shop, "sandbox", "LOCK TABLE sandbox_calls IN SHARE MODE") as till:
             requests = [asyncio.create_task(charging.press_pay(charged))]
-            await till.until_wanted()
+            await till.until_wanted(requests[-1])
             order = await stack.enter_async_context(
                 locked(shop, "orders", LOCK_ORDER, order_of(charged))
             )
-        await order.until_wanted()
+        await order.until_wanted(requests[-1])
         taken = await charges(shop, charged)
         ours = await value(shop, "orders", STATUS, order_of(charged))
         # One whose money is held, and our handler stands before the last place.
@@ -61,7 +61,7 @@ async def test_a_killed_shop_finishes_what_every_buyer_had_begun(mortal: Shop) -
             locked(shop, "links", LOCK_LINK, pot["payment_link_id"])
         )
         requests += [asyncio.create_task(claiming.press_pay(claimed))]
-        await place.until_wanted()
+        await place.until_wanted(requests[-1])
         held = await charges(shop, claimed)
         # One who waits for a slow provider, and one whose choice only links knows of.
         requests += [asyncio.create_task(waiting.press_pay(waited))]

@@ -51,6 +51,26 @@ async def resolve(request: web.Request) -> web.Response:
     guard.refuse_foreign(request)
     count(request)
     form = await read_form(request)
+    return await _resolve_recent(request, form) or await _resolve(request, form)
+
+
+async def _resolve_recent(request: web.Request, form: Form) -> web.Response | None:
+    """With the link as it was shown a moment ago; None: anything unusual is looked at afresh."""
+    recent = request.app[GATEWAY].recent_links.get(_slug_of(request))
+    if recent is None:
+        return None
+    opened = Opened(recent, prefill.carried(form), form)
+    choices, errors = read_choices(form, recent, opened.carried)
+    if errors:
+        return None
+    try:
+        found = await _resolved(request, opened, choices)
+    except Refusal:
+        return None
+    return _to_checkout(request, opened.carried, found)
+
+
+async def _resolve(request: web.Request, form: Form) -> web.Response:
     opened = Opened(await _find(request), prefill.carried(form), form)
     if opened.shown.unavailable_reason is not None:
         return await _render(request, opened, 409)
@@ -65,11 +85,17 @@ async def resolve(request: web.Request) -> web.Response:
 
 
 async def _find(request: web.Request) -> ShownLink:
-    slug = request.match_info["slug"].lower()
+    slug = _slug_of(request)
     if not SLUG.fullmatch(slug):
         raise not_found("payment link")
     gateway, query = request.app[GATEWAY], ShowLink(slug=slug)
-    return (await gateway.caller.call(query, context=context_of(request))).value
+    shown = (await gateway.caller.call(query, context=context_of(request))).value
+    gateway.recent_links.put(slug, shown)
+    return shown
+
+
+def _slug_of(request: web.Request) -> str:
+    return request.match_info["slug"].lower()
 
 
 async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> Resolution:
