@@ -21,7 +21,7 @@ from shared.contracts.links import (
     ReleasePlace,
 )
 from shared.contracts.orders import CreateOrder, OrderCreateParams, PayOrder
-from shared.contracts.sessions import Payer, SessionClosed, SessionCreated, SessionExpired
+from shared.contracts.sessions import Payer, SessionAttached, SessionClosed, SessionExpired
 from shared.ids import new_ulid
 from shared.money import Money, money
 from shared.payments.sandbox import Sandbox
@@ -108,13 +108,13 @@ def _session(kind: type[M], order_id: str, **more: Any) -> M:
     return kind.model_validate(told | more)
 
 
-def session_created(order_id: str, **more: Any) -> SessionCreated:
-    return _session(SessionCreated, order_id, **more)
+def session_attached(order_id: str, **more: Any) -> SessionAttached:
+    return _session(SessionAttached, order_id, **more)
 
 
-def quick_pay(amount: int = 1200, **more: Any) -> SessionCreated:
+def quick_pay(amount: int = 1200, **more: Any) -> SessionAttached:
     wanted = {"name": "Tea", "amount_money": {"amount": amount, "currency": "USD"}}
-    return session_created(f"ord_{new_ulid()}", quick_pay=wanted, **more)
+    return session_attached(f"ord_{new_ulid()}", quick_pay=wanted, **more)
 
 
 def session_expired(order_id: str, session_id: str, link_id: str | None = None) -> SessionExpired:

@@ -42,7 +42,7 @@ from shared.contracts.sessions import (
 
 async def create(msg: CreateSession, tx: Tx) -> CheckoutSession:
     opening.refuse_unless_one(msg.params)
-    session, fact = opening.by_api(
+    session, *facts = opening.by_api(
         msg.params,
         ulid=tx.new_ulid(),
         balance=msg.order_balance_money,
@@ -54,7 +54,7 @@ async def create(msg: CreateSession, tx: Tx) -> CheckoutSession:
     for was in await store.lock_open(tx, msg.params.order_id):
         await _end(tx, was, was.supersede(tx.now))
     await store.add(tx, session)
-    tx.emit(fact)
+    tx.emit(*facts)
     return session.resource()
 
 

@@ -10,6 +10,7 @@ from shared.contracts.configs import HostedConfigs, ValidationCallbacks
 from shared.contracts.links import LinkResolved
 from shared.contracts.sessions import (
     CheckoutSessionCreateParams,
+    SessionAttached,
     SessionConfigs,
     SessionCreated,
 )
@@ -68,7 +69,7 @@ def by_api(
     mode_environment: ModeEnvironment,
     origin: str,
     now: datetime,
-) -> tuple[Session, SessionCreated]:
+) -> tuple[Session, SessionCreated, SessionAttached]:
     """For a quick payment (its order bears the same ULID) or for an order and its balance."""
     due = params.quick_pay.amount_money if params.quick_pay else balance
     if due is None:
@@ -91,12 +92,14 @@ def by_api(
         client_reference_id=params.client_reference_id,
         metadata=params.metadata,
     )
-    return session, created(session, quick_pay=params.quick_pay)
+    fields = session.fields()
+    attached = SessionAttached.model_construct(**fields, previous={}, quick_pay=params.quick_pay)
+    return session, created(session), attached
 
 
-def created(session: Session, **more: Any) -> SessionCreated:
+def created(session: Session) -> SessionCreated:
     """The fact of a new session."""
-    return SessionCreated.model_construct(**session.fields(), previous={}, **more)
+    return SessionCreated.model_construct(**session.fields(), previous={})
 
 
 def _configs(params: CheckoutSessionCreateParams) -> dict[str, Any]:

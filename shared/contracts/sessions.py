@@ -199,7 +199,20 @@ class SessionFact(CheckoutSession, Event):
 
 
 class SessionCreated(SessionFact, topic="checkout_session.created", subject="checkout_session_id"):
-    """A hosted page was opened. `quick_pay` is set when orders has to make the order."""
+    """A page opened, through a link or over the API."""
+
+
+class SessionAttached(
+    SessionFact,
+    topic="checkout_session.attached",
+    subject="checkout_session_id",
+    public=False,
+):
+    """A page made over the API wants its order: a new one for `quick_pay`, else a known one.
+
+    Apart from `checkout_session.created`, which orders would hear for every buyer of every link
+    only to do nothing.
+    """
 
     quick_pay: QuickPay | None = None
     customer_details: PrefilledCustomer | None = None

@@ -197,10 +197,7 @@ MONEY: Final = (
     Breach(
         "a payment succeeded that the provider never charged",
         "{paid_attempt}",
-        {
-            "sandbox": CHANGEABLE
-            + "DELETE FROM sandbox_ledger WHERE attempt_id = '{paid_attempt}'"
-        },
+        {"sandbox": CHANGEABLE + "DELETE FROM sandbox_ledger WHERE attempt_id = '{paid_attempt}'"},
     ),
     Breach(
         "the provider charged another sum",
@@ -270,7 +267,7 @@ PAGES: Final = (
         "{unpaid}",
         {
             "sessions": "UPDATE sessions SET attempt_moved_at = now() - interval '121 s',"
-            " attempt = attempt || '{{\"status\": \"processing\"}}'"
+            ' attempt = attempt || \'{{"status": "processing"}}\''
             " WHERE checkout_session_id = '{unpaid}'"
         },
     ),
@@ -306,7 +303,7 @@ PAGES: Final = (
         "a payment has ended and its page does not know",
         "{unpaid}",
         {
-            "sessions": "UPDATE sessions SET attempt = attempt || '{{\"status\": \"processing\"}}'"
+            "sessions": 'UPDATE sessions SET attempt = attempt || \'{{"status": "processing"}}\''
             " WHERE checkout_session_id = '{unpaid}'"
         },
     ),

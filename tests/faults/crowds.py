@@ -131,9 +131,7 @@ async def was_the_truth(shop: Shop, purchases: Sequence[Purchase]) -> Counter[st
     return Counter(_outcome(one) for one in purchases)
 
 
-def _check(
-    one: Purchase, orders: dict[str, tuple[str, int]], sessions: dict[str, str]
-) -> None:
+def _check(one: Purchase, orders: dict[str, tuple[str, int]], sessions: dict[str, str]) -> None:
     if one.session_id:
         assert one.session_id in sessions, f"{one.session_id} was promised"
         assert one.order_id in orders, f"{one.order_id} was promised"

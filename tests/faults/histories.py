@@ -150,5 +150,3 @@ async def _live_a_day(market: Market) -> dict[str, str]:
         **sessions,
         **{f"{name}_order": one.replace("cs_", "ord_") for name, one in sessions.items()},
     }
-
-

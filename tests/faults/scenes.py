@@ -63,7 +63,7 @@ class Broken:
 
     async def waiting_in(self, queue: str) -> int:
         """Messages that nobody holds."""
-        return (await self._declared(queue)).message_count or 0
+        return int((await self._declared(queue)).message_count or 0)
 
     async def dead_letters(self) -> int:
         """What nobody could handle, in all parking queues and databases."""

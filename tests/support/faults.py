@@ -149,6 +149,7 @@ class CuttingProxy:
     def __init__(self, dsn: str) -> None:
         self._parts = urlsplit(dsn)
         self._pipes: set[asyncio.Task[None]] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self.cut: str = ""
         self.cuts = 0
 
@@ -161,6 +162,11 @@ class CuttingProxy:
             netloc=f"{login}@{host}:{port}", query="sslmode=disable"
         ).geturl()
 
+    def drop(self) -> None:
+        """Cut every line now."""
+        while self._clients:
+            self._clients.pop().transport.abort()
+
     async def __aenter__(self) -> CuttingProxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
@@ -172,6 +178,7 @@ class CuttingProxy:
         await asyncio.gather(*self._pipes, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
         upstream_reader, upstream = await self._connect()
         for pipe in (
             self._forward(reader, upstream, writer),

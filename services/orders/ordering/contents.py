@@ -35,7 +35,7 @@ from shared.contracts.orders import (
     Tip,
     TipInput,
 )
-from shared.contracts.sessions import SessionCreated
+from shared.contracts.sessions import SessionAttached
 from shared.contracts.types import ModeEnvironment, Source
 from shared.errors import Refusal, invalid
 from shared.money import Money, money
@@ -110,7 +110,7 @@ def from_link(msg: LinkResolved, at: Moment) -> Moved:
     )
 
 
-def from_quick_pay(msg: SessionCreated, at: Moment) -> Moved:
+def from_quick_pay(msg: SessionAttached, at: Moment) -> Moved:
     """The order of a page that was made for one exact sum."""
     assert msg.quick_pay is not None, "the caller looked"
     amount = msg.quick_pay.amount_money

@@ -21,7 +21,7 @@ from shared.contracts.orders import (
     ReviseOrder,
     ShowOrder,
 )
-from shared.contracts.sessions import SessionClosed, SessionCreated, SessionExpired, SessionFact
+from shared.contracts.sessions import SessionAttached, SessionClosed, SessionExpired, SessionFact
 from shared.errors import Unavailable
 
 
@@ -66,9 +66,7 @@ async def on_link_resolved(msg: LinkResolved, tx: Tx) -> None:
     await _open(tx, contents.from_link(msg, _moment(tx)))
 
 
-async def on_session_created(msg: SessionCreated, tx: Tx) -> None:
-    if msg.payment_link_id is not None:
-        return  # Its order comes from the link itself, whichever of the two is heard first.
+async def on_session_attached(msg: SessionAttached, tx: Tx) -> None:
     if msg.quick_pay is not None:
         await _open(tx, contents.from_quick_pay(msg, _moment(tx)))
         return
@@ -125,7 +123,7 @@ HANDLERS: Final[Mapping[type[Message], Handler]] = {
     CloseOrder: close,
     ReviseOrder: revise,
     LinkResolved: on_link_resolved,
-    SessionCreated: on_session_created,
+    SessionAttached: on_session_attached,
     SessionExpired: on_session_expired,
     SessionClosed: on_session_closed,
 }

@@ -33,8 +33,8 @@ from tests.builders_orders import (
     line,
     quick_pay,
     resolved,
+    session_attached,
     session_closed,
-    session_created,
     session_expired,
     usd,
 )
@@ -124,7 +124,7 @@ async def test_a_quick_pay_session_brings_its_order_once(shop: Shop):
 
 async def test_a_session_of_an_order_is_noted_on_it_once(shop: Shop):
     order = await created(shop)
-    session = session_created(order.order_id)
+    session = session_attached(order.order_id)
 
     await shop.tell(session)
     await shop.tell(session)
@@ -134,29 +134,13 @@ async def test_a_session_of_an_order_is_noted_on_it_once(shop: Shop):
     assert [one.type for one in order.activities] == ["created", "checkout_session_created"]
 
 
-async def test_a_link_s_own_session_is_not_noted_again(shop: Shop):
-    link = resolved()
-    session = session_created(
-        link.order_id,
-        payment_link_id=link.payment_link_id,
-        checkout_session_id=link.checkout_session_id,
-    )
-
-    await shop.tell(session)  # even before the order
-    await shop.tell(link)
-    await shop.tell(session)
-
-    assert [type(event) for event in shop.events] == [OrderCreated]
-    assert len((await got(shop, link.order_id)).activities) == 1
-
-
 async def test_a_session_for_an_order_that_cannot_be_paid_is_told_so(shop: Shop):
     closed = await created(shop)
     await shop.tell(closing(closed.order_id))
     link = resolved()
     await shop.tell(link)
     await shop.tell(from_page(link))
-    sessions = [session_created(one) for one in ("ord_none", closed.order_id, link.order_id)]
+    sessions = [session_attached(one) for one in ("ord_none", closed.order_id, link.order_id)]
 
     for session in sessions:
         await shop.tell(session)
@@ -170,7 +154,7 @@ async def test_a_session_for_an_order_that_cannot_be_paid_is_told_so(shop: Shop)
 
 async def test_the_session_through_which_an_order_was_paid_may_be_heard_of_later(shop: Shop):
     order = await created(shop)
-    session = session_created(order.order_id)
+    session = session_attached(order.order_id)
     link = resolved(order_id=order.order_id, checkout_session_id=session.checkout_session_id)
 
     await shop.tell(from_page(link))

@@ -17,6 +17,7 @@ from shared.contracts.sessions import (
     GetSession,
     ListSessions,
     SessionClosed,
+    SessionAttached,
     SessionCreated,
     SessionInvalidated,
     ShowSession,
@@ -71,7 +72,9 @@ async def test_a_created_session_is_read_back_as_it_was_answered(sessions: Desk)
 
     assert read.reply == told.reply == shown.reply.checkout_session
     assert told.reply.url == f"{ORIGIN}/c/{told.reply.checkout_session_id}"
-    fact = told.only(SessionCreated)
+    created, fact = told.messages
+    assert isinstance(created, SessionCreated)
+    assert isinstance(fact, SessionAttached)
     assert fact.quick_pay == given.params.quick_pay
     assert fact.order_id.removeprefix("ord_") == fact.checkout_session_id.removeprefix("cs_")
 
@@ -81,7 +84,7 @@ async def test_a_newer_session_of_an_order_takes_over(sessions: Desk):
 
     told = await sessions(creating(1200, order_id=ord_()))
 
-    invalidated, created = told.messages
+    invalidated, created, _ = told.messages
     assert isinstance(invalidated, SessionInvalidated)
     assert (invalidated.checkout_session_id, invalidated.terminal_reason) == (
         first.checkout_session_id,
@@ -108,6 +111,7 @@ async def test_of_many_sessions_made_at_once_for_an_order_one_is_open(sessions: 
     assert Counter(row["status"] for row in rows) == {"open": 1, "invalidated": 11}
     assert Counter(topic for told in tolds for topic in told.topics()) == {
         "checkout_session.created": 12,
+        "checkout_session.attached": 12,
         "checkout_session.invalidated": 11,
     }
 

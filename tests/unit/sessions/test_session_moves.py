@@ -95,7 +95,7 @@ def by_api(balance: int | None = None, **given: Any):
 
 
 def test_a_quick_payment_tells_orders_what_to_make():
-    session, fact = by_api(quick_pay=quick(700))
+    session, _, fact = by_api(quick_pay=quick(700))
 
     assert (session.order_id, session.amount_money.amount) == (ord_(), 700)
     assert fact.quick_pay is not None
@@ -103,7 +103,7 @@ def test_a_quick_payment_tells_orders_what_to_make():
 
 
 def test_a_session_for_an_order_owes_its_balance():
-    session, fact = by_api(balance=300, order_id=ord_(7))
+    session, _, fact = by_api(balance=300, order_id=ord_(7))
 
     assert (session.order_id, session.amount_money.amount) == (ord_(7), 300)
     assert fact.quick_pay is None
