@@ -70,7 +70,7 @@ class Broken:
         names = [spec.name for spec in topology(all_rooms()) if spec.name.endswith(".parking")]
         parked = sum([await self.waiting_in(name) for name in names])
         kept = [await value(self.shop, role, "SELECT count(*) FROM dead_letters") for role in ROLES]
-        return parked + sum(kept)
+        return parked + int(sum(kept))
 
     async def _declared(self, queue: str) -> Queue.DeclareOk:
         connection = await aio_pika.connect(self.shop.amqp_url, timeout=10)

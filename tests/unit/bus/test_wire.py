@@ -201,7 +201,18 @@ def with_(**changes: Any) -> bytes:
 ])  # fmt: skip
 def test_what_is_no_fact_is_malformed_and_never_another_error(body: bytes):
     with pytest.raises(Malformed):
-        from_message(delivered(to_message("event", FACT), body=body))
+        from_message(delivered(to_message("event", FACT), body=body, headers={}))
+
+
+def test_data_is_what_stands_last_in_our_events_and_anywhere_in_a_strangers():
+    moved = orjson.loads(GOLDEN)
+    strangers = orjson.dumps({"data": moved.pop("data"), **moved})
+
+    ours = from_message(delivered(to_message("event", FACT)))
+    theirs = from_message(delivered(to_message("event", FACT), body=strangers, headers={}))
+
+    assert ours.body == FACT.body
+    assert orjson.loads(theirs.body) == orjson.loads(FACT.body)
 
 
 @pytest.mark.parametrize("changes", [
