@@ -124,6 +124,7 @@ def format_moment(
     zone = ZoneInfo(timezone)
     date = format_date(moment.astimezone(zone), day, locale=locale)
     clock = format_time(moment, "short", tzinfo=zone, locale=locale)
+    clock = clock.replace("\u202f", "\u00a0")  # many fonts have no narrow space and show none
     return f"{date}, {clock} {moment.astimezone(zone).tzname()}"
 
 

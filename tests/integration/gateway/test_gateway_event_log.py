@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from services.gateway.events import KEPT, expire, recording
+from services.gateway.events import KEPT, expire, record, ringing
 from services.gateway.hub import Hub
 from shared.bus.tx import Tx
 from shared.contracts.base import Context, Envelope
@@ -29,14 +29,14 @@ FACT = Envelope(
 )
 
 
-async def record(pool: Pool, hub: Hub, *facts: Envelope) -> None:
+async def keep(pool: Pool, *facts: Envelope) -> None:
     async with transaction(pool) as db:
-        await recording(hub)(facts, Tx(db, NOON, Context()))
+        await record(facts, Tx(db, NOON, Context()))
 
 
 async def test_a_fact_heard_twice_is_kept_once_as_it_was_said(pool: Pool):
-    await record(pool, Hub(), FACT, FACT)
-    await record(pool, Hub(), FACT)
+    await keep(pool, FACT, FACT)
+    await keep(pool, FACT)
 
     async with connection(pool) as db:
         rows = await db.fetch("SELECT event_id, sequence, said_at, data::text AS data FROM events")
@@ -46,19 +46,19 @@ async def test_a_fact_heard_twice_is_kept_once_as_it_was_said(pool: Pool):
     assert orjson.loads(rows[0]["data"]) == BODY
 
 
-async def test_it_rings_for_everything_it_is_about(pool: Pool):
+async def test_it_rings_for_everything_it_is_about():
     hub, rung = Hub(), []
 
     for key in ("ord_1", "cs_1", "pi_1", "cs_other"):
         with hub.listen(key) as bell:
-            await record(pool, hub, FACT)
+            ringing(hub)(FACT)
             rung.append(await bell.wait(0.01))
 
     assert rung == [True] * 4
 
 
 async def test_what_is_old_is_forgotten(pool: Pool):
-    await record(pool, Hub(), FACT)
+    await keep(pool, FACT)
 
     async with transaction(pool) as db:
         kept = await expire(Tx(db, NOON + KEPT, Context()))
