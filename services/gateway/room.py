@@ -8,12 +8,12 @@ from typing import Final
 from services.gateway.events import SWEEPS, record, ringing
 from services.gateway.hub import Hub
 from shared.bus.room import BUS_MIGRATIONS, Room
-from shared.contracts import TOPICS, Event
+from shared.contracts import OWNERS, events_of
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 # Named one by one in the bindings: a catch-all would hide an event that nobody listens to.
 PUBLIC_EVENTS: Final = tuple(
-    kind for kind in TOPICS.values() if issubclass(kind, Event) and kind.public
+    kind for service in sorted(set(OWNERS.values())) for kind in events_of(service) if kind.public
 )
 
 

@@ -81,5 +81,9 @@ async def keep_refusal(
 
 
 def is_kept(refusal: Refusal) -> bool:
-    """Whether a refusal may be replayed: a 429 and the two key refusals are of the moment."""
-    return refusal.kind != "rate_limited" and not refusal.code.startswith("IDEMPOTENCY_KEY_")
+    """Whether a refusal may be replayed.
+
+    A 429, the two key refusals, and a 404 (what it asks for may be on its way) are of the moment.
+    """
+    of_moment = refusal.kind in {"rate_limited", "not_found"}
+    return not of_moment and not refusal.code.startswith("IDEMPOTENCY_KEY_")

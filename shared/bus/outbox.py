@@ -68,7 +68,8 @@ DELETE_SENT: Final = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
 POSTPONE: Final = """
     UPDATE outbox
-    SET lease_until = NULL, lease_by = NULL, next_at = now() + make_interval(secs => $2)
+    SET lease_until = NULL, lease_by = NULL, next_at = now() + make_interval(secs => $2),
+        tries = CASE WHEN $3 THEN tries ELSE greatest(tries - 1, 0) END
     WHERE id = $1
 """
 
@@ -207,9 +208,9 @@ async def delete_sent(db: Connection, ids: Sequence[int]) -> None:
     await db.execute(DELETE_SENT, ids)
 
 
-async def postpone(db: Connection, row_id: int, seconds: float) -> None:
-    """Not confirmed: let go of the lease and try again later."""
-    await db.execute(POSTPONE, row_id, seconds)
+async def postpone(db: Connection, row_id: int, seconds: float, *, was_tried: bool = True) -> None:
+    """Not confirmed: let go of the lease and try again later. What was not tried is not counted."""
+    await db.execute(POSTPONE, row_id, seconds, was_tried)
 
 
 async def park(db: Connection, row: OutboxRow, queue: str, reason: str) -> None:

@@ -146,14 +146,16 @@ class RabbitTransport:
             name: await channel.get_exchange(name, ensure=False) for name in EXCHANGES
         }
         self._replies = await line.channel(confirms=False)
-        await self._rpc.set_up(await line.channel(confirms=False))
+        await self._rpc.set_up(await line.channel(confirms=True))
 
     async def _set_up_consuming(self, line: Line) -> None:
+        await self._publishing.ready(READY_SECONDS)  # who takes a question has to answer it
         for room in self._rooms:
             await room.start(line)
 
     async def _reply(self, body: bytes, reply_to: str, correlation_id: str) -> None:
         """At most once and unconfirmed: a caller that is gone asks again by the same id."""
+        await self._publishing.ready(READY_SECONDS)
         channel = self._replies
         if channel is None or channel.is_closed:
             raise Unavailable("the reply channel is down")

@@ -17,7 +17,7 @@ import structlog
 from shared.bus import outbox
 from shared.bus.fate import retry_delay
 from shared.bus.outbox import LEASE_SECONDS, OutboxRow
-from shared.bus.transport import RetryLater, Transport, Unroutable
+from shared.bus.transport import NotConfirmed, RetryLater, Transport, Unroutable
 from shared.db.pool import Pool, connection, is_outage
 from shared.db.pool import reason as database_reason
 from shared.errors import Unavailable
@@ -31,6 +31,7 @@ POLL_SECONDS: Final = 1.0
 DELETE_EVERY_SECONDS: Final = 0.2
 PARK_AFTER_TRIES: Final = 20
 BACKOFF_MAX_SECONDS: Final = 60.0
+UNREACHABLE_SECONDS: Final = 1.0
 
 
 class Relay:
@@ -102,14 +103,22 @@ class Relay:
             await self._transport.publish(row.kind, row.envelope)
         except Unroutable as error:
             await self._give_back(row, str(error), is_permanent=True)
-        except Unavailable as error:  # not confirmed, or no broker to ask
+        except NotConfirmed as error:
             await self._give_back(row, str(error), wants_retry=isinstance(error, RetryLater))
+        except Unavailable as error:  # nobody to ask, so it was no try: ready when there is
+            await self._give_back(row, str(error), was_tried=False)
         else:
             self._sent.append(row.id)
             self._something_sent.set()
 
     async def _give_back(
-        self, row: OutboxRow, reason: str, *, is_permanent: bool = False, wants_retry: bool = False
+        self,
+        row: OutboxRow,
+        reason: str,
+        *,
+        is_permanent: bool = False,
+        wants_retry: bool = False,
+        was_tried: bool = True,
     ) -> None:
         tries = max(row.tries, 1)
         try:
@@ -118,7 +127,9 @@ class Relay:
                     await outbox.park(db, row, "outbox", reason)
                     return
                 delay = retry_delay(tries, self._retry_delays) if wants_retry else _backoff(tries)
-                await outbox.postpone(db, row.id, delay)
+                if not was_tried:
+                    delay = UNREACHABLE_SECONDS
+                await outbox.postpone(db, row.id, delay, was_tried=was_tried)
         except Exception as error:
             if not is_outage(error):
                 raise

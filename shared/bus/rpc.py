@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import orjson
 import structlog
 from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aio_pika.exceptions import PublishError
 
 from shared.bus.caller import WireReply
 from shared.bus.line import BROKER_ERRORS, explain
@@ -45,8 +46,6 @@ class RpcCaller:
         # A passive declare survives reconnects; `get_queue(ensure=False)` does not.
         queue = await channel.declare_queue(REPLY_TO, passive=True, timeout=DECLARE_SECONDS)
         await queue.consume(self._on_reply, no_ack=True, timeout=DECLARE_SECONDS)
-        # Unconfirmed: the answer is the confirmation. What nobody is bound to comes back here.
-        channel.return_callbacks.add(self._on_return)
         self._exchange = await channel.get_exchange(REQUESTS, ensure=False)
 
     @staticmethod
@@ -106,13 +105,10 @@ class RpcCaller:
             if is_cancelled():
                 raise
             raise Unavailable("the connection froze while asking") from None
+        except PublishError:
+            raise Unavailable(f"nobody answers {envelope.topic}") from None
         except BROKER_ERRORS as error:
             raise Unavailable(f"{envelope.topic}: {explain(error)}") from error
-
-    def _on_return(self, _: Any, message: AbstractIncomingMessage) -> None:
-        future = self._waiting.get(message.correlation_id or "")
-        if future is not None and not future.done():
-            future.set_exception(Unavailable(f"nobody answers {message.type}"))
 
     async def _on_reply(self, message: AbstractIncomingMessage) -> None:
         future = self._waiting.get(message.correlation_id or "")

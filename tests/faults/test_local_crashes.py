@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -101,6 +102,17 @@ async def test_a_killed_shop_finishes_what_every_buyer_had_begun(mortal: Shop) -
     await shop.audit()
 
 
+async def _kill_and_start(shop: Shop, rng: random.Random) -> None:
+    """Kill it; sometimes again while it starts."""
+    shop.kill("run")
+    if rng.random() < 0.3:
+        starting = asyncio.create_task(shop.start())
+        await asyncio.wait([starting], timeout=rng.uniform(0.1, 2.0))
+        starting.cancel()
+        shop.kill("run")
+    await shop.start()
+
+
 def _postgres_pid(shop: Shop) -> int:
     written = shop.folder / "data" / "postgres" / "data" / "postmaster.pid"
     return int(written.read_text().split("\n", 1)[0])
@@ -120,8 +132,7 @@ async def test_whatever_a_buyer_was_told_stays_true_however_often_it_is_killed(
         crowd += arriving
         buying += [asyncio.create_task(one.make(shop)) for one in arriving]
         await asyncio.wait(buying, timeout=rng.uniform(0.1, 2.0))  # the moment that chance chose
-        shop.kill("run")
-        await shop.start()
+        await _kill_and_start(shop, rng)
 
     await asyncio.gather(*buying)
     await until_settled(shop)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import Final, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 Direction = Literal["up", "down"]  # up: towards the server
 READ_BYTES: Final = 65_536
@@ -48,8 +48,8 @@ class _Connection:
     held: dict[str, bytes | None] = field(default_factory=lambda: {"up": None, "down": None})
 
     def close(self) -> None:
-        self.ends["up"].close()
-        self.ends["down"].close()
+        for writer in self.ends.values():
+            writer.close()
 
 
 class Proxy:
@@ -112,7 +112,8 @@ class Proxy:
         try:
             if self._is_down:
                 raise ConnectionRefusedError
-            up_reader, up_writer = await self._connect()
+            server = urlsplit(self.upstream)
+            up_reader, up_writer = await asyncio.open_connection(server.hostname, server.port)
         except OSError:
             writer.close()
             return
@@ -122,12 +123,6 @@ class Proxy:
             task = asyncio.create_task(self._pipe(connection, direction, source))
             self._pipes.add(task)
             task.add_done_callback(self._pipes.discard)
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        parts = urlsplit(self.upstream)
-        if folder := parse_qs(parts.query).get("host"):  # PostgreSQL's socket
-            return await asyncio.open_unix_connection(f"{folder[0]}/.s.PGSQL.5432")
-        return await asyncio.open_connection(parts.hostname, parts.port)
 
     async def _pipe(
         self, connection: _Connection, direction: str, reader: asyncio.StreamReader

@@ -102,13 +102,13 @@ class ApiCall:
             found = await self.gateway.hub.until(identifier, look, seconds=FRESH_SECONDS)
         return await self.ask(command) if found is None else found
 
-    def is_fresh(self, identifier: str) -> bool:
-        """Whether it was minted within the last seconds."""
+    def is_fresh(self, identifier: str, within_seconds: float = FRESH_SECONDS) -> bool:
+        """Whether it was minted lately."""
         try:
             age_seconds = (self.gateway.clock() - minted_at(identifier)).total_seconds()
         except (ValueError, OverflowError):  # A ULID may be of the year 10889, a datetime not.
             return False
-        return 0 <= age_seconds < FRESH_SECONDS
+        return 0 <= age_seconds < within_seconds
 
     def page(self) -> dict[str, Any]:
         """The query string as the fields of a list query."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, get_args
+from collections.abc import Awaitable
+from typing import Annotated, Final, Literal, TypeVar, get_args
 
 from services.gateway.api import examples, paying
 from services.gateway.api.lists import ListParams
@@ -21,9 +22,13 @@ from shared.contracts.orders import (
     PayOrderParams,
 )
 from shared.contracts.payments import FailureCode, PaymentIntent
+from shared.contracts.sessions import GetSession
 from shared.contracts.types import CustomerId, Resource, Source, text
-from shared.ids import new_id
+from shared.errors import Refusal, Unavailable
+from shared.ids import new_id, ulid_of
 
+R = TypeVar("R")
+PROMISED_SECONDS: Final = 3600.0  # longer than orders can be behind and nobody has mended it
 READ: Final = "commerce.orders.read"
 WRITE: Final = "commerce.orders.write"
 
@@ -60,7 +65,30 @@ async def list_all(call: ApiCall) -> Page[Order]:
 
 async def _order(call: ApiCall) -> Order:
     """A session's order is opened by an event, so a fresh one may be a moment away."""
-    return await call.ask_fresh(GetOrder(**call.ids), call.ids["order_id"])
+    return await _promised(call, call.ask_fresh(GetOrder(**call.ids), call.ids["order_id"]))
+
+
+async def _promised(call: ApiCall, asked: Awaitable[R]) -> R:
+    """The answer. An order whose page is there is on its way, however late: that is no 404."""
+    try:
+        return await asked
+    except Refusal as refusal:
+        if refusal.kind != "not_found" or not await _has_page(call):
+            raise
+    raise Unavailable("the order is on its way")
+
+
+async def _has_page(call: ApiCall) -> bool:
+    """Whether there is a session that was opened together with this order: they share a ULID."""
+    order_id = call.ids["order_id"]
+    if not call.is_fresh(order_id, PROMISED_SECONDS):
+        return False
+    page = GetSession(checkout_session_id=f"cs_{ulid_of(order_id)}")
+    try:
+        await call.ask(page)
+    except Refusal:
+        return False
+    return True
 
 
 async def _arrived(call: ApiCall) -> None:
@@ -70,7 +98,7 @@ async def _arrived(call: ApiCall) -> None:
 
 async def close(call: ApiCall) -> Order:
     await _arrived(call)
-    return await call.ask(CloseOrder(**call.ids, params=call.body))
+    return await _promised(call, call.ask(CloseOrder(**call.ids, params=call.body)))
 
 
 async def pay(call: ApiCall) -> With:
@@ -83,7 +111,7 @@ async def pay(call: ApiCall) -> With:
         payer=paying.payer_of(params),
     )
     await _arrived(call)
-    started = await call.ask(command)
+    started = await _promised(call, call.ask(command))
     if started.order.status != "open":  # Nothing was due, or the same attempt has paid it before.
         return With(started.order, {"pending_actions": []})
     intent = await paying.outcome_of(call, started.attempt_id)

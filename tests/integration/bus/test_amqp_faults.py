@@ -4,7 +4,7 @@
 |---|---|---|
 | P3 P4 P5 F3 | a frozen broker cancels publishers; no loop dies | test_a_frozen_broker_… |
 | P4 P5 F5 | an alarm blocks: unknown, kept, delivered after | test_a_disk_alarm_… |
-| P7 P8 P12 F4 | thrown out: nothing lost, nothing twice, still asked | test_being_thrown_out_… |
+| P7 P8 P10 P12 F4 | thrown out: nothing lost, nothing twice, still asked | test_being_thrown_out_… |
 | P5 P17 F2 | kill -9 under load; services may start first | test_a_killed_broker_… |
 | P6 P14 | two connections, by name, 10 s heartbeat; no new channels | test_channels_… |
 """
@@ -20,14 +20,19 @@ from yarl import URL
 
 from shared.bus import rabbitmq
 from shared.bus.transport import NotConfirmed
-from shared.contracts.base import Envelope
+from shared.contracts.base import Envelope, Query
 from shared.errors import Unavailable
 from tests.support.faults import heard, parked, reset, rows, shared_rig, start_at_once, toy_ids
 from tests.support.postgres import Databases
 from tests.support.rabbit import Vhosts
 from tests.support.rabbit_node import RabbitNode
 from tests.support.rigs import CONTEXT, Rig, Running, call, eventually
-from tests.support.toys import CountToys, MakeToy, ToyMade, Toys
+from tests.support.toys import CountToys, MakeToy, ToyCount, ToyMade, Toys
+
+
+class UnheardOf(Query[ToyCount], topic="toys.unheard_of"):
+    """A question to nobody."""
+
 
 # A quorum queue that is younger than this may lose confirmed messages to a kill (3.10.8).
 SETTLED_SECONDS = 2.5
@@ -119,7 +124,7 @@ async def test_a_disk_alarm_keeps_every_row_and_everything_arrives_when_it_ends(
 async def test_being_thrown_out_under_load_loses_nothing_and_does_nothing_twice(
     rig: Rig, toys: Toys, rabbit_node: RabbitNode
 ):
-    """Also proves that direct reply-to works after each disconnect."""
+    """And after each disconnect: questions are answered, and those to nobody come back (P10)."""
     running = await rig.start(toys.room())
     facts = [f"t{number}" for number in range(300)]
     asked = [f"made-{number}" for number in range(60)]
@@ -129,6 +134,8 @@ async def test_being_thrown_out_under_load_loses_nothing_and_does_nothing_twice(
         await rabbit_node.ctl("close_all_connections", "test")
         await eventually(lambda: broker_is(running, up=True))
         assert await call(running, CountToys()) is not None
+        with pytest.raises(Unavailable, match="nobody answers toys.unheard_of"):
+            await call(running, UnheardOf(), timeout_seconds=10)
     await asyncio.wait_for(load, 30)
 
     await eventually(lambda: outcome(rig, [*asked, *heard(asked), *heard(facts)]), 30)

@@ -10,7 +10,7 @@
 | P7 | a lost connection cancels handlers half way | test_amqp_faults, test_transport_exam |
 | P8 | a cancelled handler dead-letters a good message | test_a_handler_cancelled_by_… |
 | P9 | closing under handlers kills the connection | test_stopping_acknowledges_… |
-| P10 | callbacks for returns are lost on reconnect | unit/test_house_rules (none are used) |
+| P10 | callbacks for returns are lost on reconnect | unit/test_house_rules, test_amqp_faults |
 | P11 | a queue that differs: endless, silent outage | test_a_deleted_…, test_a_service_lives_… |
 | P12 | direct reply-to is restored wrongly | test_amqp_faults (asked after each disconnect) |
 | P13 | one missing exchange fails all in flight | test_a_missing_exchange_… |
@@ -198,7 +198,8 @@ async def test_stopping_acknowledges_what_is_held_and_keeps_the_connection(rig: 
     assert subscription is not None
 
     stopping = asyncio.create_task(subscription.stop())
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.3)
+    assert not stopping.done(), "it waits for what is held"
     toys.gate.set()
     await asyncio.wait_for(stopping, 10)
 
@@ -352,7 +353,8 @@ async def test_a_request_nobody_waits_for_any_more_is_not_started(rig: Rig, toys
     await call(running, MakeToy(toy_id="in-time"))
 
     await eventually(lambda: effects_are(rig, ["heard-in-time", "in-time"]))
-    assert await waiting_in(rig, "toys.rpc") == 0
+    await running.crash()
+    assert await waiting_in(rig, "toys.rpc") == 0, "neither is held for another try"
 
 
 async def health_is(running: Running, expected: bool) -> bool:
