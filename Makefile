@@ -41,7 +41,7 @@ check: setup  ## Format, lint, types, architecture, dependencies, unit and contr
 
 .PHONY: test
 test: setup system  ## Every test; installs Chromium and RabbitMQ first where it may (root on Debian)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: schemas
 schemas: setup  ## Rewrite the golden schemas of every message and resource: what changed is in the diff

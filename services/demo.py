@@ -72,9 +72,16 @@ async def ensure_demo(gateway: Gateway, path: Path) -> Demo:
     for link in known["links"].values():
         link["url"] = f"{url}/l/{link['url'].rpartition('/l/')[2]}"
     known["url"] = url
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(known, indent=2) + "\n")
+    write_whole(path, json.dumps(known, indent=2) + "\n")
     return Demo(**known, path=path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A file for its owner's eyes: the old text or the new one, whenever the process is killed."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.demo import Demo, demo_links, ensure_demo
+from services.demo import Demo, demo_links, ensure_demo, write_whole
 from services.gateway.gateway import Gateway
 from services.gateway.hub import Hub
 from services.gateway.rates import RateLimit
@@ -141,8 +141,7 @@ def _secret_key(settings: Settings) -> str:
         return settings.secret("secret_key")
     path = settings.data / "secret_key"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
+        write_whole(path, secrets.token_hex(32))
     return path.read_text().strip()
 
 

@@ -51,6 +51,7 @@ async def broken_shop(rabbit_node: RabbitNode, node_vhosts: Vhosts) -> AsyncIter
             open_rabbit_shop(folder, databases, broker, amqp_url, reroute=reroute)
         )
         yield Broken(shop, lines, rabbit_node, postgres)
+        shop.kill()  # Nothing is left to be drained.
 
 
 @pytest.fixture
@@ -66,6 +67,7 @@ async def mortal_shop() -> AsyncIterator[Shop]:
     with short_folder("mortal") as folder:
         async with open_local_shop(folder) as shop:
             yield shop
+            shop.kill()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
 Direction = Literal["up", "down"]  # up: towards the server
-READ_BYTES: Final = 65_536
 OPENING_BYTES: Final = 4_096  # of a connection: whoever opened it has told its name by then
 HELD_SECONDS: Final = 15.0
 
@@ -124,21 +123,19 @@ class Proxy:
             self._pipes.add(task)
             task.add_done_callback(self._pipes.discard)
 
-    async def _pipe(
-        self, connection: _Connection, direction: str, reader: asyncio.StreamReader
-    ) -> None:
-        writer = connection.ends[direction]
+    async def _pipe(self, line: _Connection, direction: str, reader: asyncio.StreamReader) -> None:
+        writer = line.ends[direction]
         try:
             with contextlib.suppress(OSError):
-                while chunk := await reader.read(READ_BYTES):
-                    if self._is_held(connection, direction, chunk):
-                        connection.held[direction] = (connection.held[direction] or b"") + chunk
+                while chunk := await reader.read(65_536):
+                    if self._is_held(line, direction, chunk):
+                        line.held[direction] = (line.held[direction] or b"") + chunk
                     else:
                         writer.write(chunk)
                         await writer.drain()
         finally:  # Either end is gone: so is the other, and whatever was held back.
-            self._connections.discard(connection)
-            connection.close()
+            self._connections.discard(line)
+            line.close()
 
     def _is_held(self, connection: _Connection, direction: str, chunk: bytes) -> bool:
         if direction == "up" and len(connection.opening) < OPENING_BYTES:

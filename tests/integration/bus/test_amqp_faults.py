@@ -4,7 +4,7 @@
 |---|---|---|
 | P3 P4 P5 F3 | a frozen broker cancels publishers; no loop dies | test_a_frozen_broker_… |
 | P4 P5 F5 | an alarm blocks: unknown, kept, delivered after | test_a_disk_alarm_… |
-| P7 P8 P10 P12 F4 | thrown out: nothing lost, nothing twice, still asked | test_being_thrown_out_… |
+| P7 P8 P10 P12 F4 | thrown out: nothing lost or twice, still asked | test_being_thrown_out_… |
 | P5 P17 F2 | kill -9 under load; services may start first | test_a_killed_broker_… |
 | P6 P14 | two connections, by name, 10 s heartbeat; no new channels | test_channels_… |
 """
@@ -134,7 +134,7 @@ async def test_being_thrown_out_under_load_loses_nothing_and_does_nothing_twice(
         await rabbit_node.ctl("close_all_connections", "test")
         await eventually(lambda: broker_is(running, up=True))
         assert await call(running, CountToys()) is not None
-        with pytest.raises(Unavailable, match="nobody answers toys.unheard_of"):
+        with pytest.raises(Unavailable, match="nobody answers"):
             await call(running, UnheardOf(), timeout_seconds=10)
     await asyncio.wait_for(load, 30)
 
