@@ -37,7 +37,7 @@ RELAY_STALE_SECONDS: Final = 15.0
 
 async def _clean_inbox(tx: Tx) -> int:
     tag = await tx.db.execute(inbox.CLEAN)
-    return SWEEP_BATCH if int(tag.split()[-1]) == 1_000 else 0
+    return SWEEP_BATCH if int(tag.split()[-1]) >= inbox.CLEAN_LIMIT else 0
 
 
 CLEAN_INBOX: Final = Sweep("inbox.clean", INBOX_CLEAN_SECONDS, _clean_inbox)

@@ -54,9 +54,9 @@ def latency(name: str, times: list[float]) -> None:
     say(f"  {name:<44} p50 {statistics.median(ordered):7.1f} ms   p99 {p99:7.1f} ms")
 
 
-def rate(name: str, value: float, **floor: float) -> None:
+def rate(name: str, value: float, floor: dict[str, float] | None = None) -> None:
     """One line: a rate, and what part of each floor it is."""
-    ratios = "   ".join(f"{value / each:6.1%} of {name}" for name, each in floor.items())
+    ratios = "   ".join(f"{value / each:6.1%} of {name}" for name, each in (floor or {}).items())
     say(f"  {name:<44} {value:9.0f} /s   {ratios}")
 
 
@@ -120,7 +120,7 @@ async def rates(stall: Stall, tables: Tables, size: Size, floor: dict[str, float
         return await tables.made() >= made + size.resolves
 
     found = await rate_of(stall, size.resolves, CLIENTS, resolve, all_made)
-    rate("resolves (session and order durable)", found, **floor)
+    rate("resolves (session and order durable)", found, floor)
     paid = await tables.paid()
 
     async def buy(line: Connection) -> None:
@@ -132,7 +132,7 @@ async def rates(stall: Stall, tables: Tables, size: Size, floor: dict[str, float
         return await tables.paid() >= paid + size.purchases
 
     found = await rate_of(stall, size.purchases, BUYERS, buy, all_paid)
-    rate("purchases (resolve, look, pay, order paid)", found, **floor)
+    rate("purchases (resolve, look, pay, order paid)", found, floor)
 
 
 async def open_tables(stack: AsyncExitStack, shop: Shop) -> Tables:
@@ -164,7 +164,7 @@ async def bench_local(size: Size, floor: dict[str, float]) -> None:
             await measure(shop, size, floor)
 
 
-async def bench_rabbitmq(size: Size) -> None:
+async def bench_rabbitmq(size: Size, common: dict[str, float]) -> None:
     """Four processes over RabbitMQ; PostgreSQL with every safety on, as in production."""
     say("\nRabbitMQ (four processes)")
     async with AsyncExitStack() as stack:
@@ -176,7 +176,7 @@ async def bench_rabbitmq(size: Size) -> None:
         take = stack.enter_context((await stack.enter_async_context(Vhosts(broker))).lend())
         publishes = await floors.confirmed_publishes(await take(), size.floor * 3)
         rate("floor: confirmed publishes", publishes)
-        floor = {"3 publishes": publishes / 3}
+        floor = {**common, "3 publishes": publishes / 3}
         amqp_url = await take()
         opened = open_rabbit_shop(folder, databases, broker, amqp_url)
         await measure(await stack.enter_async_context(opened), size, floor)
@@ -204,7 +204,7 @@ async def main() -> None:
     if options.only != "rabbitmq":
         await bench_local(size, floor)
     if options.only != "local":
-        await bench_rabbitmq(size)
+        await bench_rabbitmq(size, floor)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ CREATE TABLE inbox (
 );
 
 CREATE INDEX inbox_age ON inbox (handled_at);
+CREATE INDEX inbox_replies ON inbox (handled_at) WHERE reply IS NOT NULL;
 
 -- The number of facts said about each subject: `sequence` is gapless per source and subject.
 CREATE TABLE subject_sequences (
