@@ -63,7 +63,7 @@ def migrate() -> None:
 
 
 @app.command
-def audit(*, wait_seconds: float = 5.0) -> None:
+def audit(*, wait_seconds: float = 15.0) -> None:
     """Check the invariants over all databases and the provider's ledger.
 
     Prints what it counted. Exits with 1 and the ids on a breach. Without FLINT_…_DATABASE_URL

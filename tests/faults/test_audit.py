@@ -16,10 +16,13 @@ import pytest
 import services.audit
 from services.audit import money, pages, places
 from services.auditing import audit
-from tests.faults.breaches import BREACHES, Breach
+from tests.faults.breaches import Breach
+from tests.faults.breaches_of_money import MESSAGES, MONEY
+from tests.faults.breaches_of_pages import PAGES, PLACES
 from tests.faults.histories import ORIGIN, make_history
 from tests.support.postgres import Databases
 
+BREACHES = (*MESSAGES, *MONEY, *PAGES, *PLACES)
 FLINT = str(Path(sys.executable).parent / "flint")
 
 
