@@ -33,7 +33,11 @@ def is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def stay_cancelled(error: BaseException) -> None:
-    """Raises CancelledError if the task is cancelled, whatever else went wrong on its way out."""
+def stay_cancelled(error: BaseException | None = None) -> None:
+    """Raises CancelledError if the task is cancelled, whatever came of its wait instead.
+
+    Another error, or none: `asyncio.wait_for` of Python 3.11 forgets a cancellation that comes
+    in the same turn as the result.
+    """
     if is_cancelled():
         raise asyncio.CancelledError from error

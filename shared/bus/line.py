@@ -81,6 +81,7 @@ class Line:
             self._connection.close_callbacks.add(self._on_loss)
             async with asyncio.timeout(SETUP_SECONDS):
                 await self._set_up(self)
+            stay_cancelled()
         except (*BROKER_ERRORS, Unavailable, asyncio.CancelledError) as error:
             stay_cancelled(error)
             # A connection that dies in the middle of a set-up may also say "cancelled".

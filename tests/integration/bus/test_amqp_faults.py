@@ -160,7 +160,7 @@ async def test_a_killed_broker_comes_back_and_every_fact_took_effect_once(
 
     await eventually(lambda: outcome(rig, heard(facts)), 40)
     await eventually(lambda: broker_is(late, up=True))
-    assert running.transport.is_healthy()
+    await eventually(lambda: broker_is(running, up=True))
     assert await parked(rig) == []
     assert not await rows(rig, "SELECT 1 FROM dead_letters")
 

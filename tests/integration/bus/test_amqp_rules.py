@@ -344,6 +344,27 @@ async def test_a_line_that_dies_while_it_is_set_up_is_set_up_again(rig: Rig):
         await tried_twice.close()
 
 
+async def test_a_line_ends_though_its_set_up_forgot_the_cancellation(rig: Rig):
+    """P3, the other way round: or a service that was told to stop would stay for ever."""
+    is_setting_up = asyncio.Event()
+
+    async def set_up(_: Line) -> None:
+        is_setting_up.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return  # as `wait_for` does when the broker's answer comes in the same turn
+
+    forgetful = Line(rig.amqp_url, "test", set_up)
+    running = asyncio.create_task(forgetful.run())
+    await asyncio.wait_for(is_setting_up.wait(), 10)
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+
+    assert running.cancelled()
+    await forgetful.close()
+
+
 async def test_a_request_nobody_waits_for_any_more_is_not_started(rig: Rig, toys: Toys):
     running = await rig.start(toys.room())
     late = {"x-event-id": "req_1", "x-deadline": int((time.time() - 1) * 1000)}
