@@ -19,6 +19,7 @@ import pytest
 from yarl import URL
 
 from shared.bus import rabbitmq
+from shared.bus.rabbitmq import RabbitTransport
 from shared.bus.transport import NotConfirmed
 from shared.contracts.base import Envelope, Query
 from shared.errors import Unavailable
@@ -104,6 +105,7 @@ async def test_a_disk_alarm_keeps_every_row_and_everything_arrives_when_it_ends(
 
     await rabbit_node.ctl("set_disk_free_limit", "900GB")
     try:
+        await eventually(lambda: is_in_alarm(rabbit_node))
         began = time.monotonic()
         with pytest.raises(NotConfirmed):
             await running.transport.publish("event", a_fact("unknown"))
@@ -126,18 +128,24 @@ async def test_being_thrown_out_under_load_loses_nothing_and_does_nothing_twice(
 ):
     """And after each disconnect: questions are answered, and those to nobody come back (P10)."""
     running = await rig.start(toys.room())
-    facts = [f"t{number}" for number in range(300)]
-    asked = [f"made-{number}" for number in range(60)]
+    facts: list[str] = []
+    asked: list[str] = []
+    enough = asyncio.Event()
+    load = asyncio.gather(
+        pour_until(enough, rig, facts),
+        *(make_until(enough, running, asked, f"made-{number}") for number in range(4)),
+    )
 
-    load = asyncio.gather(pour(rig, facts), *(make(running, name) for name in asked))
     for _ in range(3):
-        await rabbit_node.ctl("close_all_connections", "test")
-        await eventually(lambda: broker_is(running, up=True))
+        await throw_out(rabbit_node, running)
         assert await call(running, CountToys()) is not None
         with pytest.raises(Unavailable, match="nobody answers"):
             await call(running, UnheardOf(), timeout_seconds=10)
+    enough.set()
     await asyncio.wait_for(load, 30)
 
+    assert len(facts) > 50
+    assert len(asked) > 50
     await eventually(lambda: outcome(rig, [*asked, *heard(asked), *heard(facts)]), 30)
     assert await parked(rig) == []
     assert not await rows(rig, "SELECT 1 FROM dead_letters")
@@ -196,6 +204,28 @@ async def pour(rig: Rig, names: Iterable[str]) -> None:
         await rig.emit(ToyMade(toy_id=name))
 
 
+async def pour_until(enough: asyncio.Event, rig: Rig, names: list[str]) -> None:
+    while not enough.is_set():
+        names.append(f"t{len(names)}")
+        await rig.emit(ToyMade(toy_id=names[-1]))
+        await asyncio.sleep(0.003)
+
+
+async def make_until(
+    enough: asyncio.Event, running: Running, names: list[str], prefix: str
+) -> None:
+    while not enough.is_set():
+        names.append(f"{prefix}-{len(names)}")
+        await make(running, names[-1])
+
+
+async def throw_out(node: RabbitNode, running: Running) -> None:
+    """Every connection is closed by an operator; back only with new ones."""
+    before = connections_of(running)
+    await node.ctl("close_all_connections", "--global", "test")
+    await eventually(lambda: was_replaced(running, before))
+
+
 async def make(running: Running, name: str) -> None:
     """As the gateway does it: unknown means to ask again under the same id."""
     for _ in range(60):
@@ -213,8 +243,22 @@ async def ask(running: Running, times: int) -> None:
         await call(running, CountToys(), timeout_seconds=10)
 
 
+async def is_in_alarm(node: RabbitNode) -> bool:
+    return "disk" in await node.ctl("eval", "rabbit_alarm:get_alarms().")
+
+
 async def broker_is(running: Running, *, up: bool) -> bool:
     return running.transport.is_healthy() is up
+
+
+def connections_of(running: Running) -> set[object]:
+    transport = running.transport
+    assert isinstance(transport, RabbitTransport)
+    return {transport._publishing._connection, transport._consuming._connection}
+
+
+async def was_replaced(running: Running, before: set[object]) -> bool:
+    return running.transport.is_healthy() and not connections_of(running) & before
 
 
 async def some_heard(rig: Rig) -> bool:
