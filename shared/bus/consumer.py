@@ -36,7 +36,8 @@ from shared.loops import endless
 log = structlog.get_logger("flint.bus")
 
 BATCH_MAX: Final = 32
-WORKERS: Final = 2
+WORKERS: Final = 4
+TURN_SECONDS: Final = 0.1
 ALONE_MAX: Final = 8
 HANDLER_SECONDS: Final = 30.0
 OUTAGE_RETRIES: Final = 3
@@ -116,8 +117,9 @@ class Consumer:
     async def _run_loops(self) -> None:
         async with asyncio.TaskGroup() as group:
             for lane, queue in self._queues.items():
+                turn = asyncio.Lock()
                 for _ in range(self._workers):
-                    group.create_task(endless(f"consumer.{lane}", self._work(queue)))
+                    group.create_task(endless(f"consumer.{lane}", self._work(queue, turn)))
             group.create_task(endless("consumer.records", self._recording.run()))
 
     async def receive(self, envelope: Envelope, *, lane: Lane, is_redelivered: bool) -> Settled:
@@ -176,15 +178,28 @@ class Consumer:
             value = await handler(query, self._tx(db, envelope))
         return Settled(Fate.ACK, WireReply(_encode(query, value)), handler=_name(handler))
 
-    async def _work(self, queue: asyncio.Queue[_Job]) -> None:
+    async def _work(self, queue: asyncio.Queue[_Job], turn: asyncio.Lock) -> None:
+        """One batch at a time, so that the next one grows meanwhile: that is what makes a commit
+        cheap. A batch that takes longer (a lock, a slow disk) gives its turn to another worker.
+        """
         while True:
-            jobs = drain(queue, await queue.get(), BATCH_MAX)
-            try:
-                await self._handle_all(jobs)
-            except asyncio.CancelledError:
-                for job in jobs:  # the broker redelivers what was never answered
-                    job.done.cancel()
-                raise
+            async with turn:
+                jobs = drain(queue, await queue.get(), BATCH_MAX)
+                handling = asyncio.create_task(self._handle_or_let_go(jobs))
+                try:
+                    await asyncio.wait({handling}, timeout=TURN_SECONDS)
+                except asyncio.CancelledError:
+                    handling.cancel()
+                    raise
+            await handling
+
+    async def _handle_or_let_go(self, jobs: Sequence[_Job]) -> None:
+        try:
+            await self._handle_all(jobs)
+        except asyncio.CancelledError:
+            for job in jobs:  # the broker redelivers what was never answered
+                job.done.cancel()
+            raise
 
     async def _handle_all(self, jobs: Sequence[_Job]) -> None:
         together = [job for job in jobs if not job.is_alone]

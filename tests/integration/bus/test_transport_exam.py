@@ -245,6 +245,21 @@ async def test_a_world_handler_answers_with_a_fact(rig: Rig, toys: Toys) -> None
     await eventually(painted)
 
 
+async def test_a_handler_that_waits_holds_up_nobody_else(rig: Rig, toys: Toys) -> None:
+    running = await rig.start(toys.room())
+    await rig.emit(ToyMade(toy_id="slow", trouble="wait"))
+    await asyncio.wait_for(toys.entered.wait(), 10)
+
+    await rig.emit(ToyMade(toy_id="quick"))
+
+    async def heard() -> bool:
+        return await toy_ids(rig) == {"heard-quick"}
+
+    await eventually(heard)
+    assert (await call(running, CountToys())).count == 1
+    toys.gate.set()
+
+
 async def test_a_drain_finishes_what_is_held_and_takes_nothing_new(rig: Rig, toys: Toys) -> None:
     running = await rig.start(toys.room())
     await rig.emit(ToyMade(toy_id="held", trouble="wait"))
