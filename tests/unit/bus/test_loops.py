@@ -75,7 +75,7 @@ async def test_each_worker_of_the_consumer_takes_the_consumer_with_it(
         Toys().room(), nothing, source="toys", instance="toys-1",
         on_written=nothing, publish_answer=nothing,
     )  # fmt: skip
-    monkeypatch.setattr(consumer, "_work", lambda _: ending())
+    monkeypatch.setattr(consumer, "_work", lambda *_: ending())
 
     with pytest.raises(ExceptionGroup) as raised:
         async with asyncio.timeout(5):
