@@ -1,4 +1,4 @@
-"""A PostgreSQL for tests: the one given, else a container, else the embedded one."""
+"""A PostgreSQL for tests: the one given, a container if the run asks for it, else the embedded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ import asyncpg
 
 from shared.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from shared.db.migrate import migrate, read_folders
-from tests.support.servers import NoServer, docker_answers, short_folder
+from tests.support.servers import (
+    NoServer,
+    containers_are_wanted,
+    docker_answers,
+    running,
+    short_folder,
+)
 
 IMAGE: Final = "postgres:17"
 GIVEN: Final = "FLINT_TEST_DATABASE_URL"
@@ -37,25 +43,21 @@ async def running_postgres() -> AsyncIterator[PostgresServer]:
     async with contextlib.AsyncExitStack() as stack:
         if given := os.environ.get(GIVEN):
             yield PostgresServer(given)
-        elif contained := _contained(stack):
-            yield contained
+        elif containers_are_wanted():
+            yield _contained(stack)
         else:
             yield await _embedded(stack)
 
 
-def _contained(stack: contextlib.AsyncExitStack) -> PostgresServer | None:
+def _contained(stack: contextlib.AsyncExitStack) -> PostgresServer:
     if not docker_answers():
-        return None
-    from docker.errors import DockerException
+        raise NoServer("No container engine answers: start Docker")
     from testcontainers.community.postgres import PostgresContainer
 
     container = PostgresContainer(IMAGE, driver=None).with_command(
         "postgres -c fsync=off -c max_connections=200"
     )
-    try:
-        stack.enter_context(container)
-    except DockerException:
-        return None  # It cannot get the image.
+    stack.enter_context(running(container))
     return PostgresServer(container.get_connection_url())
 
 

@@ -1,4 +1,4 @@
-"""A RabbitMQ for tests: the one given, else a container, else a private node of our own.
+"""A RabbitMQ for tests: the one given, a container if the run asks for it, else a private node.
 
 All three make and drop virtual hosts the same way. Only the private node can be killed, frozen
 and restarted, which is what the fault tests are for.
@@ -18,12 +18,21 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from tests.support.rabbit_node import RabbitNode, install_rabbitmq
-from tests.support.servers import NoServer, docker_answers, short_folder
+from tests.support.servers import (
+    NoServer,
+    containers_are_wanted,
+    docker_answers,
+    running,
+    short_folder,
+)
 
 IMAGE: Final = "rabbitmq:4-management"
 GIVEN: Final = "FLINT_TEST_AMQP_URL"
 GIVEN_API: Final = "FLINT_TEST_RABBITMQ_API"
 BATCH: Final = 16
+NO_RABBITMQ: Final = (
+    f"No RabbitMQ for the tests: install rabbitmq-server, start Docker, or set {GIVEN}"
+)
 
 FreshVhost = Callable[[], Awaitable[str]]
 
@@ -154,8 +163,8 @@ async def running_rabbit() -> AsyncIterator[Broker]:
     async with contextlib.AsyncExitStack() as stack:
         if given := os.environ.get(GIVEN):
             yield GivenBroker(given, os.environ.get(GIVEN_API))
-        elif contained := _contained(stack):
-            yield contained
+        elif containers_are_wanted() or not await install_rabbitmq():
+            yield _contained(stack)
         else:
             yield NodeBroker(await stack.enter_async_context(private_node()))
 
@@ -164,9 +173,7 @@ async def running_rabbit() -> AsyncIterator[Broker]:
 async def private_node() -> AsyncIterator[RabbitNode]:
     """A node of its own, for tests that break it."""
     if not await install_rabbitmq():
-        raise NoServer(
-            f"No RabbitMQ for the tests: install rabbitmq-server, start Docker, or set {GIVEN}"
-        )
+        raise NoServer(NO_RABBITMQ)
     with short_folder("rabbit") as folder:
         node = RabbitNode(folder)
         try:
@@ -176,19 +183,15 @@ async def private_node() -> AsyncIterator[RabbitNode]:
             await node.stop()
 
 
-def _contained(stack: contextlib.AsyncExitStack) -> Broker | None:
+def _contained(stack: contextlib.AsyncExitStack) -> Broker:
     if not docker_answers():
-        return None
-    from docker.errors import DockerException
+        raise NoServer(NO_RABBITMQ)
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     container = DockerContainer(IMAGE).with_exposed_ports(5672, 15672)
     container.waiting_for(LogMessageWaitStrategy("Server startup complete"))
-    try:
-        stack.enter_context(container)
-    except DockerException:
-        return None  # It cannot get the image.
+    stack.enter_context(running(container))
     return ContainedBroker(container)
 
 

@@ -9,6 +9,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 class NoServer(Exception):
@@ -23,6 +24,28 @@ def short_folder(purpose: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def containers_are_wanted() -> bool:
+    """Whether the run asks for servers in containers, as `make test-compose` does."""
+    return os.environ.get("FLINT_TEST_SERVERS") == "containers"
+
+
+@contextlib.contextmanager
+def running(container: Any) -> Iterator[None]:
+    """A container of testcontainers, started and stopped; without the image of its reaper."""
+    from docker.errors import DockerException
+    from testcontainers.core.config import testcontainers_config
+
+    testcontainers_config.ryuk_disabled = True
+    try:
+        container.start()
+    except DockerException as error:
+        raise NoServer(f"No container of {container.image}: {error}") from error
+    try:
+        yield
+    finally:
+        container.stop()
 
 
 def docker_answers() -> bool:
