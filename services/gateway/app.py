@@ -8,7 +8,14 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from services.gateway.api import asyncapi, checkout_sessions, openapi, orders, payment_links
+from services.gateway.api import (
+    asyncapi,
+    checkout_sessions,
+    link_addresses,
+    openapi,
+    orders,
+    payment_links,
+)
 from services.gateway.api.operation import Operation, served
 from services.gateway.body import BODY_MAX
 from services.gateway.door import door, dress, json_answer
@@ -19,6 +26,7 @@ from shared.bus.room import Room
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *payment_links.OPERATIONS,
+    *link_addresses.OPERATIONS,
     *checkout_sessions.OPERATIONS,
     *orders.OPERATIONS,
 )

@@ -6,12 +6,12 @@ Pure: `now` and ids are arguments, a move returns the new link and its facts. *E
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from services.links import slugs
 from services.links.template import FIELDS, Template
 from shared.contracts.base import changed
 from shared.contracts.link_requests import LinkStatus
@@ -26,20 +26,9 @@ from shared.contracts.links import (
     PaymentLink,
 )
 from shared.contracts.types import ModeEnvironment
-from shared.errors import Refusal, invalid, not_found
+from shared.errors import Refusal, not_found
 
 Facts = list[LinkFact]
-
-RESERVED_SLUGS: Final = frozenset(
-    """
-    about account admin api app assets auth billing cart checkout checkouts dashboard demo docs
-    embed events favicon flint health help home index legal link links live login logout mail
-    merchant merchants new null order orders pay payment payments privacy public qr ready root
-    security session sessions settings sign-in signin signup static stats status subscriptions
-    support terms test undefined webhooks well-known www
-    """.split()  # noqa: SIM905  (a word a line would be two screens)
-)
-SLUG_BASE_MAX: Final = 40
 
 # Why a buyer cannot buy now: the code, and the sentence that the page shows.
 UNAVAILABLE: Final[Mapping[str, str]] = {
@@ -165,6 +154,22 @@ class Link:
         fact = link._fact(LinkDeactivated, self, close_open_sessions=close_open_sessions)
         return link, [fact]
 
+    def add_slug(self, slug: str, now: datetime) -> tuple[Link, Facts]:
+        """The newest address, to which the others lead. What it is already is no new version."""
+        return self._renamed(slugs.with_newest(self.slugs, slug), now)
+
+    def remove_slug(self, slug: str, now: datetime) -> tuple[Link, Facts]:
+        """One address less; the newest that is left is the one that counts."""
+        if slug not in self.slugs:
+            raise not_found("slug", "slug")
+        return self._renamed(slugs.without(self.slugs, slug), now)
+
+    def _renamed(self, names: tuple[str, ...], now: datetime) -> tuple[Link, Facts]:
+        if names == self.slugs:
+            return self, []
+        link = self._next(now, slugs=names)
+        return link, [link._fact(LinkUpdated, self)]
+
     def completed(self, quantity: int) -> Facts:
         """What there is to say of a sale of so many pieces that is counted here already."""
         before = replace(
@@ -229,27 +234,6 @@ def create(
         origin=origin,
     )
     return link, [LinkCreated.model_construct(**link._fields())]
-
-
-def slug_for(asked: str | None, *, name: str, suffix: str) -> str:
-    """The asked slug, unless the word is reserved; else a readable one that nobody can guess."""
-    if asked is None:
-        return f"{_slug_base(name)}-{suffix}"
-    if asked in RESERVED_SLUGS:
-        raise invalid("slug", f"The slug '{asked}' is reserved.")
-    return asked
-
-
-def _slug_base(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    words: Sequence[str] = "".join(c if c.isalnum() else " " for c in plain).split()
-    return "-".join(words)[:SLUG_BASE_MAX].strip("-") or "link"
-
-
-def slug_taken(slug: str) -> Refusal:
-    """Slugs are unique in the whole installation, so this says nothing about whose it is."""
-    message = f"The slug '{slug}' is taken."
-    return Refusal("conflict", "INVALID_VALUE", message, param="slug")
 
 
 def no_such_link() -> Refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.links import domain, modes, store, template
+from services.links import domain, modes, slug_store, slugs, store, template
 from services.links.answers import fingerprint
 from shared.bus.room import Handler, Sweep
 from shared.bus.tx import Tx
@@ -13,6 +13,7 @@ from shared.contracts.base import Message
 from shared.contracts.link_requests import PaymentLinkUpdateParams
 from shared.contracts.links import (
     ActivateLink,
+    AddSlug,
     ClaimPlace,
     CreateLink,
     DeactivateLink,
@@ -20,6 +21,7 @@ from shared.contracts.links import (
     ListLinks,
     PaymentLink,
     ReleasePlace,
+    RemoveSlug,
     ReplaceCustomFields,
     ReplaceLineItems,
     Resolution,
@@ -31,23 +33,26 @@ from shared.contracts.links import (
 from shared.contracts.lists import Page
 from shared.contracts.orders import OrderPaid
 
-SLUG_SUFFIX_LENGTH: Final = 8  # 40 bits: nobody finds a link by trying
-
 
 async def create(msg: CreateLink, tx: Tx) -> PaymentLink:
-    suffix = tx.new_ulid()[-SLUG_SUFFIX_LENGTH:].lower()
     link, facts = domain.create(
         modes.checked(template.made(msg.params)),
         payment_link_id=tx.new_id("pl"),
         merchant_id=tx.merchant_id,
         mode_environment=tx.context.mode,
-        slug=domain.slug_for(msg.params.slug, name=msg.params.name, suffix=suffix),
+        slug=_slug(msg.params.slug, msg.params.name, tx),
         origin=tx.public_url,
         now=tx.now,
     )
+    await slug_store.take(tx, link, link.slug)
     await store.add(tx, link)
     tx.emit(*facts)
     return link.shown()
+
+
+def _slug(asked: str | None, name: str, tx: Tx) -> str:
+    suffix = tx.new_ulid()[-slugs.SUFFIX_LENGTH :].lower()
+    return slugs.slug_for(asked, name=name, suffix=suffix)
 
 
 async def get(msg: GetLink, tx: Tx) -> PaymentLink:
@@ -103,6 +108,26 @@ async def deactivate(msg: DeactivateLink, tx: Tx) -> PaymentLink:
     return link.shown()
 
 
+async def add_slug(msg: AddSlug, tx: Tx) -> PaymentLink:
+    was = await store.lock(tx, msg.payment_link_id)
+    was.refuse_stale(msg.params.expected_version)
+    slug = _slug(msg.params.slug, was.template.name, tx)
+    link, facts = was.add_slug(slug, tx.now)
+    await slug_store.take(tx, link, slug)
+    await store.save(tx, link, was=was)
+    tx.emit(*facts)
+    return link.shown()
+
+
+async def remove_slug(msg: RemoveSlug, tx: Tx) -> PaymentLink:
+    was = await store.lock(tx, msg.payment_link_id)
+    link, facts = was.remove_slug(msg.slug, tx.now)
+    await slug_store.drop(tx, link, msg.slug)
+    await store.save(tx, link, was=was)
+    tx.emit(*facts)
+    return link.shown()
+
+
 async def show(msg: ShowLink, tx: Tx) -> ShownLink:
     link = await store.find_for_buyer(tx, msg)
     return modes.shown(link, tx.now)
@@ -148,6 +173,8 @@ HANDLERS: Final[Mapping[type[Message], Handler]] = {
     ReplaceCustomFields: replace_custom_fields,
     ActivateLink: activate,
     DeactivateLink: deactivate,
+    AddSlug: add_slug,
+    RemoveSlug: remove_slug,
     ShowLink: show,
     ResolveLink: resolve,
     ClaimPlace: claim,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from services.links.domain import Link, no_such_link, slug_taken
+from services.links.domain import Link, no_such_link
 from services.links.template import Template
 from shared.bus.tx import Tx
 from shared.contracts.links import (
@@ -34,12 +34,6 @@ _COLUMNS: Final = """
     links.updated_at
 """
 
-TAKE_SLUG: Final = """
-    INSERT INTO slugs (slug, merchant_id, payment_link_id, created_at)
-    VALUES ($1, $2, $3, $4)
-    ON CONFLICT DO NOTHING
-"""
-
 ADD: Final = """
     INSERT INTO links (merchant_id, payment_link_id, mode_environment, template, status, slugs,
                        version, created_at, updated_at)
@@ -52,7 +46,8 @@ SAVE: Final = """
         overbooked_places =
             greatest(0, completed_count + claimed_count - $8::bigint),
         overbooked_quantity =
-            greatest(0, total_quantity_sold + claimed_quantity - $9::bigint)
+            greatest(0, total_quantity_sold + claimed_quantity - $9::bigint),
+        slugs = $10
     WHERE merchant_id = $1 AND payment_link_id = $2 AND version = $7
 """
 
@@ -215,13 +210,11 @@ def _written(template: Template) -> dict[str, Any]:
 
 
 async def add(tx: Tx, link: Link) -> None:
-    """A new link under its slug; a slug that is somebody's already is refused."""
-    owner = (link.merchant_id, link.payment_link_id)
-    if await tx.db.execute(TAKE_SLUG, link.slug, *owner, link.created_at) != "INSERT 0 1":
-        raise slug_taken(link.slug)
+    """A new link; its slug is taken by `slug_store`."""
     await tx.db.execute(
         ADD,
-        *owner,
+        link.merchant_id,
+        link.payment_link_id,
         link.mode_environment,
         _written(link.template),
         link.status,
@@ -246,6 +239,7 @@ async def save(tx: Tx, link: Link, *, was: Link) -> None:
         was.version,
         link.template.max_completions,
         link.max_quantity,
+        list(link.slugs),
     )
     assert done == "UPDATE 1", f"{link.payment_link_id} changed under its lock"
 

@@ -180,4 +180,11 @@ class ReplaceCustomFieldsParams(Strict):
     expected_version: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
+class AddSlugParams(Strict):
+    """Another address of the link. Without a slug, a readable one is made that nobody can guess."""
+
+    slug: Slug | None = None
+    expected_version: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
 HOSTED_CONFIG_NAMES: Final = tuple(LinkConfigs.model_fields)

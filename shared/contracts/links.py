@@ -15,6 +15,7 @@ from shared.contracts.configs import (
     Theme,
 )
 from shared.contracts.link_requests import (
+    AddSlugParams,
     Answer,
     CoverFees,
     CustomField,
@@ -217,6 +218,18 @@ class ActivateLink(Command[PaymentLink], topic="links.activate"):
 class DeactivateLink(Command[PaymentLink], topic="links.deactivate"):
     payment_link_id: str
     close_open_sessions: bool = False
+
+
+class AddSlug(Command[PaymentLink], topic="links.add_slug"):
+    """The slug becomes the link's newest; the older ones lead to it."""
+
+    payment_link_id: str
+    params: AddSlugParams
+
+
+class RemoveSlug(Command[PaymentLink], topic="links.remove_slug"):
+    payment_link_id: str
+    slug: str
 
 
 class ShowLink(Query[ShownLink], topic="links.show"):

@@ -66,10 +66,16 @@ Email = Annotated[
 ]
 Phone = Annotated[str, StringConstraints(strict=True, pattern=r"^\+?[0-9 ().-]{4,32}$")]
 HexColor = Annotated[str, StringConstraints(strict=True, pattern=r"^#[0-9A-Fa-f]{6}$")]
-Slug = Annotated[
-    str,
-    StringConstraints(strict=True, pattern=r"^[a-z0-9](?:[a-z0-9-]{1,62})[a-z0-9]$"),
-]
+SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$"
+
+
+def _slug(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(SLUG_PATTERN, value):
+        raise ValueError("A slug is 3 to 64 of a-z, 0-9 and '-', not beginning or ending with '-'.")
+    return value
+
+
+Slug = Annotated[str, StringConstraints(strict=True, pattern=SLUG_PATTERN), BeforeValidator(_slug)]
 MetadataKey = Annotated[str, text(40, 1)]
 MetadataValue = Annotated[str, text(500)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)]

@@ -49,6 +49,7 @@ async def test_nothing_of_one_merchant_or_mode_is_visible_from_another(shop: Sho
         "payment_link_id": shop.demo["links"]["standard"]["payment_link_id"],
         "checkout_session_id": bought.checkout_session_id,
         "order_id": bought.order_id,
+        "slug": shop.demo["links"]["standard"]["url"].rpartition("/")[2],
     }
     secret = (await strangers_keys(shop))[whose]
     headers = {"Authorization": f"Bearer {secret}"}

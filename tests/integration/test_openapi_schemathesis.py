@@ -45,6 +45,7 @@ UNFIT: Final = (
     "payment_method_id",
     "payment_method_ids",
     "payment_source_tokens",
+    "slug",
 )
 CHECKS: Final = [
     checks.not_a_server_error,
@@ -81,7 +82,9 @@ def known(local_shop: Shop, api: requests.Session) -> dict[str, str]:
     ids = {}
     for name, (path, body) in MADE_FIRST.items():
         answer = api.post(f"{local_shop.url}{path}", json=body, timeout=10)
-        ids[name] = answer.json()["data"][name]
+        made = answer.json()["data"]
+        ids[name] = made[name]
+        ids["slug"] = made.get("slugs", [ids.get("slug", "")])[0]
     link = f"{local_shop.url}/v1/payment-links/{ids['payment_link_id']}"
     shown = api.get(f"{link}/public", timeout=10).json()["data"]
     context = shown["resolution_context"]

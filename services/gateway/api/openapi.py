@@ -10,12 +10,11 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from services.gateway.api import idempotency
-from services.gateway.api.operation import PATH_IDS, Operation
+from services.gateway.api.operation import Operation, path_shape
 from services.gateway.api.schemas import Json, Schemas, Shape, schemas_of, tidied
 from services.gateway.door import json_answer
 from services.gateway.errors import TYPES
 from services.gateway.gateway import GATEWAY
-from shared.ids import ULID_PATTERN
 
 JSON: Final = "application/json"
 REQUEST_ID_PATTERN: Final = r"^[A-Za-z0-9._:/+=@-]{1,128}$"
@@ -163,7 +162,7 @@ def _parameters(operation: Operation) -> list[Json]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": rf"^{PATH_IDS[name][0]}_{ULID_PATTERN}$"},
+            "schema": {"type": "string", "pattern": path_shape(name)[0]},
         }
         for name in operation.path_ids
     ]

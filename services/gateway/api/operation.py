@@ -27,9 +27,9 @@ from services.gateway.errors import Turned, of_problem
 from services.gateway.gateway import GATEWAY, Gateway
 from shared.contracts.base import Command, Context, Query
 from shared.contracts.lists import Page
-from shared.contracts.types import Strict
+from shared.contracts.types import SLUG_PATTERN, Strict
 from shared.errors import Refusal, not_found
-from shared.ids import is_id, minted_at
+from shared.ids import ULID_PATTERN, minted_at
 
 R = TypeVar("R")
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -40,6 +40,7 @@ PATH_IDS: Final[Mapping[str, tuple[str, str]]] = {
     "checkout_session_id": ("cs", "checkout session"),
     "order_id": ("ord", "order"),
 }
+PATH_WORDS: Final[Mapping[str, tuple[str, str]]] = {"slug": (SLUG_PATTERN, "slug")}
 # Services hear of each other's new resources by events: a look may come a moment too early.
 FRESH_SECONDS: Final = 3.0
 _PARAMETER: Final = re.compile(r"{(\w+)}")
@@ -241,10 +242,18 @@ def _count(wait_seconds: float) -> None:
 def _path_ids(operation: Operation, request: web.Request) -> dict[str, str]:
     ids = {name: request.match_info[name] for name in operation.path_ids}
     for name, value in ids.items():
-        prefix, noun = PATH_IDS[name]
-        if not is_id(value, prefix):  # Malformed and unknown ids look the same.
+        pattern, noun = path_shape(name)
+        if not re.fullmatch(pattern, value):  # Malformed and unknown ids look the same.
             raise not_found(noun, name)
     return ids
+
+
+def path_shape(name: str) -> tuple[str, str]:
+    """The pattern of a path parameter, and the noun of what it names."""
+    if name in PATH_WORDS:
+        return PATH_WORDS[name]
+    prefix, noun = PATH_IDS[name]
+    return rf"^{prefix}_{ULID_PATTERN}$", noun
 
 
 async def _body(operation: Operation, request: web.Request) -> tuple[Any, Any]:

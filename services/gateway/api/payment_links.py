@@ -209,7 +209,7 @@ _UNAVAILABLE: Final = (
 _WRONG_TEMPLATE: Final = ("CURRENCY_MISMATCH", "LINK_CUSTOMER_NOT_ALLOWED")
 _VERSION: Final = ("PAYMENT_LINK_CHANGED_RETRY",)
 _BASE: Final = "/v1/payment-links"
-_ONE: Final = f"{_BASE}/{{payment_link_id}}"
+ONE: Final = f"{_BASE}/{{payment_link_id}}"
 
 OPERATIONS: Final = (
     Operation(
@@ -240,7 +240,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "GET",
-        _ONE,
+        ONE,
         "getPaymentLink",
         "Retrieve a payment link",
         get,
@@ -250,7 +250,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "PATCH",
-        _ONE,
+        ONE,
         "updatePaymentLink",
         "Update a payment link",
         update,
@@ -265,7 +265,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST",
-        f"{_ONE}/activate",
+        f"{ONE}/activate",
         "activatePaymentLink",
         "Activate a payment link",
         activate,
@@ -278,7 +278,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST",
-        f"{_ONE}/deactivate",
+        f"{ONE}/deactivate",
         "deactivatePaymentLink",
         "Deactivate a payment link",
         deactivate,
@@ -292,7 +292,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST",
-        f"{_ONE}/line-items/replace",
+        f"{ONE}/line-items/replace",
         "replacePaymentLinkLineItems",
         "Replace the line items",
         replace_line_items,
@@ -306,7 +306,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST",
-        f"{_ONE}/custom-fields/replace",
+        f"{ONE}/custom-fields/replace",
         "replacePaymentLinkCustomFields",
         "Replace the custom fields",
         replace_custom_fields,
@@ -320,7 +320,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "GET",
-        f"{_ONE}/public",
+        f"{ONE}/public",
         "showPublicPaymentLink",
         "What a buyer may see",
         show_public,
@@ -331,7 +331,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST",
-        f"{_ONE}/resolve",
+        f"{ONE}/resolve",
         "resolvePaymentLink",
         "Open a session from a payment link",
         resolve,

@@ -21,7 +21,8 @@ from services.gateway.pages.words import LINK_STATES
 from shared.contracts.links import Choices, Resolution, ResolveLink, ShowLink, ShownLink
 from shared.errors import Refusal, not_found
 
-SLUG: Final = re.compile(r"[a-z0-9-]{1,64}")
+# In any case; before lowering, which would turn the Kelvin sign into our k.
+SLUG: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 CHANGED: Final = "PAYMENT_LINK_CHANGED_RETRY"
 OLD_PAGE: Final = "This page was open for too long. Please look at it once more before you go on."
 
@@ -85,9 +86,9 @@ async def _resolve(request: web.Request, form: Form) -> web.Response:
 
 
 async def _find(request: web.Request) -> ShownLink:
-    slug = _slug_of(request)
-    if not SLUG.fullmatch(slug):
+    if not SLUG.fullmatch(request.match_info["slug"]):
         raise not_found("payment link")
+    slug = _slug_of(request)
     gateway, query = request.app[GATEWAY], ShowLink(slug=slug)
     shown = (await gateway.caller.call(query, context=context_of(request))).value
     gateway.recent_links.put(slug, shown)

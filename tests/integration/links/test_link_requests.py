@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from services.links import store
 from shared.contracts.link_requests import ReplaceCustomFieldsParams, ReplaceLineItemsParams
 from shared.contracts.links import (
     ActivateLink,
@@ -24,7 +23,6 @@ from shared.contracts.links import (
     ShowLink,
     UpdateLink,
 )
-from shared.db.pool import connection
 from shared.errors import Refusal
 from tests.builders_links import NEVER, params, tea
 from tests.support.desk import ORIGIN, Desk
@@ -56,34 +54,6 @@ async def test_a_created_link_is_read_back_as_it_was_answered(links: Desk):
     assert told.reply.url == f"{ORIGIN}/l/green-tea"
     assert (told.reply.status, told.reply.version, told.reply.slugs) == ("active", 1, ["green-tea"])
     assert told.only(LinkCreated).model_dump() == told.reply.model_dump() | {"previous": {}}
-
-
-async def test_a_slug_belongs_to_one_link_in_the_whole_installation(links: Desk):
-    await made(links, slug="tea")
-
-    with pytest.raises(Refusal) as caught:
-        await links(CreateLink(params=params(slug="tea")), merchant_id=STRANGER)
-
-    assert (caught.value.kind, caught.value.code, caught.value.param) == (
-        "conflict",
-        "INVALID_VALUE",
-        "slug",
-    )
-
-
-async def test_of_many_who_want_one_slug_exactly_one_gets_it(links: Desk):
-    create = CreateLink(params=params(slug="tea"))
-
-    outcomes = await asyncio.gather(*(links(create) for _ in range(8)), return_exceptions=True)
-
-    assert sorted(type(one).__name__ for one in outcomes) == ["Refusal"] * 7 + ["Told"]
-
-
-async def test_a_link_without_a_slug_gets_a_readable_one(links: Desk):
-    first, second = await made(links, name="Green Tea"), await made(links, name="Green Tea")
-
-    assert first.slugs[0].startswith("green-tea-")
-    assert first.slugs != second.slugs
 
 
 @pytest.mark.parametrize("other", [{"merchant_id": STRANGER}, {"mode": "live"}])
@@ -186,17 +156,6 @@ async def test_a_buyer_finds_the_link_by_slug_or_by_id(links: Desk):
     assert by_slug.reply.unavailable_reason is None
     with pytest.raises(Refusal, match="No such payment link"):
         await links(ShowLink(slug="coffee"))
-
-
-async def test_an_old_slug_finds_the_link_and_names_the_newest(links: Desk):
-    link = await made(links, slug="old-tea")
-    async with connection(links.pool) as db:
-        await db.execute(store.TAKE_SLUG, "tea", link.merchant_id, link.payment_link_id, links.now)
-        await db.execute("UPDATE links SET slugs = '{tea,old-tea}'")
-
-    shown = (await links(ShowLink(slug="old-tea"))).reply
-
-    assert shown.slug == "tea"
 
 
 async def pages(links: Desk, **asked: Any) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""A link's life: versions, facts, what it may still sell, and the names it goes by."""
+"""A link's life: versions, facts, and what it may still sell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.links import domain, modes
+from services.links import modes
 from services.links.domain import Link
 from shared.contracts.configs import Theme
 from shared.contracts.links import (
@@ -177,29 +177,3 @@ def test_a_buyer_sees_what_may_be_chosen():
         999_999,
     )
     assert (fixed.min_quantity, fixed.quantity, fixed.max_quantity) == (4, 4, 4)
-
-
-@pytest.mark.parametrize(
-    "name, slug",
-    [
-        ("Tea", "tea-0abcdefg"),
-        ("Crème Brûlée, 2 pieces!", "creme-brulee-2-pieces-0abcdefg"),
-        ("お茶", "link-0abcdefg"),
-        ("x" * 100, "x" * 40 + "-0abcdefg"),
-        ("a" * 39 + " b", "a" * 39 + "-0abcdefg"),
-    ],
-)
-def test_a_made_slug_is_readable_and_ends_in_chance(name: str, slug: str):
-    assert domain.slug_for(None, name=name, suffix="0abcdefg") == slug
-
-
-def test_a_reserved_word_is_no_slug():
-    assert domain.slug_for("tea", name="x", suffix="y") == "tea"
-    with pytest.raises(Refusal) as caught:
-        domain.slug_for("admin", name="x", suffix="y")
-
-    assert (caught.value.kind, caught.value.code, caught.value.param) == (
-        "invalid",
-        "INVALID_VALUE",
-        "slug",
-    )
