@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.links import domain, modes, slug_store, slugs, store, template
+from services.links import domain, modes, places, slug_store, slugs, store, template
 from services.links.answers import fingerprint
 from shared.bus.room import Handler, Sweep
 from shared.bus.tx import Tx
@@ -150,17 +150,17 @@ async def resolve(msg: ResolveLink, tx: Tx) -> Resolution:
 
 
 async def claim(msg: ClaimPlace, tx: Tx) -> None:
-    tx.emit(await store.claim(tx, msg))
+    tx.emit(await places.claim(tx, msg))
 
 
 async def release(msg: ReleasePlace, tx: Tx) -> None:
-    await store.release(tx, msg)
+    await places.release(tx, msg)
 
 
 async def on_order_paid(msg: OrderPaid, tx: Tx) -> None:
     if msg.payment_link_id is None:
         return
-    link = await store.complete(tx, msg)
+    link = await places.complete(tx, msg)
     tx.emit(*link.completed(msg.quantity_sold))
 
 
