@@ -18,6 +18,10 @@ log = structlog.get_logger("flint.process")
 PATIENCE_SECONDS: Final = 2.0
 
 
+class Stopped(Exception):
+    """Asked to stop while still waiting to start: the end of a wait, not an error."""
+
+
 def stop_on_signals() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set; a second SIGINT ends the process at once."""
     stop = asyncio.Event()
@@ -33,10 +37,13 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def patient_pool(dsn: str, *, name: str, size: int, folders: Sequence[Path]) -> Pool:
+async def patient_pool(
+    dsn: str, *, name: str, size: int, folders: Sequence[Path], stop: asyncio.Event
+) -> Pool:
     """A pool on a migrated database, however late database and migrations come.
 
     Says every two seconds what it waits for. A schema newer than this code is an error.
+    Raises Stopped when `stop` is set meanwhile.
     """
     while True:
         try:
@@ -52,4 +59,13 @@ async def patient_pool(dsn: str, *, name: str, size: int, folders: Sequence[Path
             if not (isinstance(error, Unavailable) or is_outage(error)):
                 raise
             log.warning("database.unreachable", database=name, reason=reason(error))
-        await asyncio.sleep(PATIENCE_SECONDS)
+        if await _is_set_within(stop, PATIENCE_SECONDS):
+            raise Stopped
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import structlog
 
 from services.gateway.gateway import Gateway
 from services.gateway.hub import Hub
 from services.gateway.rates import RateLimit
+from services.probes import Readiness, internal_door
 from services.rooms import migration_folders, room_of
-from services.running import patient_pool, stop_on_signals
+from services.running import Stopped, patient_pool, stop_on_signals
 from services.web import serving
 from shared.bus.rabbitmq import RabbitTransport
+from shared.bus.room import Room
 from shared.bus.service import Service
 from shared.config import Settings
 from shared.db.pool import Pool
@@ -35,59 +38,78 @@ class Part:
     pool: Pool
 
 
+@dataclass
+class Started:
+    """Everything of this process that waits for nothing any more."""
+
+    parts: Mapping[str, Part]
+    providers: Providers | None
+    hub: Hub
+
+
 async def serve(roles: Sequence[str], settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then drain. An ended loop ends the process, loudly."""
     stop = stop_on_signals()
-    async with AsyncExitStack() as stack:
-        providers = await _providers(stack, roles, settings)
-        hub = Hub()
-        parts = {role: await _part(stack, role, settings, providers, hub) for role in roles}
-        await _run(parts, settings, providers, hub, stop)
+    readiness = Readiness(roles, stop)
+    door = internal_door(readiness, settings.internal_host, settings.internal_port)
+    async with door, AsyncExitStack() as stack:
+        try:
+            started = await _start(stack, roles, settings, stop)
+        except Stopped:
+            return
+        for role, part in started.parts.items():
+            readiness.started(role, part.service.health)
+        await _run(started, settings, readiness, stop)
+
+
+async def _start(
+    stack: AsyncExitStack, roles: Sequence[str], settings: Settings, stop: asyncio.Event
+) -> Started:
+    providers = await _providers(stack, roles, settings, stop)
+    hub = Hub()
+    rooms = [room_of(role, providers=providers, hub=hub) for role in roles]
+    parts = {room.name: await _part(stack, room, settings, stop) for room in rooms}
+    return Started(parts, providers, hub)
 
 
 async def _providers(
-    stack: AsyncExitStack, roles: Sequence[str], settings: Settings
+    stack: AsyncExitStack, roles: Sequence[str], settings: Settings, stop: asyncio.Event
 ) -> Providers | None:
     if not {"orders", "gateway"} & set(roles):
         return None
     dsn = settings.secret("sandbox_database_url")
     folders = migration_folders()["sandbox"]
-    pool = await patient_pool(dsn, name="sandbox", size=2, folders=folders)
+    pool = await patient_pool(dsn, name="sandbox", size=2, folders=folders, stop=stop)
     await pool.close()  # it only had to be there: the adapter opens its own
     opened = open_providers(ProviderSettings(public_url=settings.public_url, sandbox_dsn=dsn))
     return await stack.enter_async_context(opened)
 
 
-async def _part(
-    stack: AsyncExitStack, role: str, settings: Settings, providers: Providers | None, hub: Hub
-) -> Part:
-    room = room_of(role, providers=providers, hub=hub)
+async def _part(stack: AsyncExitStack, room: Room, settings: Settings, stop: asyncio.Event) -> Part:
     pool = await patient_pool(
-        settings.secret(f"{role}_database_url"),
-        name=role,
+        settings.secret(f"{room.name}_database_url"),
+        name=room.name,
         size=settings.database_pool_size,
         folders=list(room.migrations),
+        stop=stop,
     )
     stack.push_async_callback(pool.close)
-    transport = RabbitTransport(settings.secret(f"{role}_amqp_url"), name=f"flint-{role}")
+    transport = RabbitTransport(settings.secret(f"{room.name}_amqp_url"), name=f"flint-{room.name}")
     service = Service(room, pool, transport, public_url=settings.public_url)
     return Part(service, transport, pool)
 
 
 async def _run(
-    parts: Mapping[str, Part],
-    settings: Settings,
-    providers: Providers | None,
-    hub: Hub,
-    stop: asyncio.Event,
+    started: Started, settings: Settings, readiness: Readiness, stop: asyncio.Event
 ) -> None:
     services_stop = asyncio.Event()
+    parts = started.parts
     async with asyncio.TaskGroup() as group:
         lines = [group.create_task(part.transport.run()) for part in parts.values()]
         running = [group.create_task(p.service.run(services_stop)) for p in parts.values()]
         log.info("process.serving", services=list(parts))
         if "gateway" in parts:
-            await _serve_http(parts["gateway"], settings, providers, hub, stop)
+            await _serve_http(started, settings, readiness, stop)
         else:
             await stop.wait()
         services_stop.set()
@@ -100,24 +122,22 @@ async def _run(
 
 
 async def _serve_http(
-    part: Part, settings: Settings, providers: Providers | None, hub: Hub, stop: asyncio.Event
+    started: Started, settings: Settings, readiness: Readiness, stop: asyncio.Event
 ) -> None:
-    async def health() -> Mapping[str, Any]:
-        return {**await part.service.health(), "accepting": not stop.is_set()}
-
+    part = started.parts["gateway"]
     gateway = Gateway(
         caller=part.transport,
         pool=part.pool,
         secret_key=settings.secret("secret_key"),
         public_url=settings.public_url,
-        providers=providers,
-        hub=hub,
+        providers=started.providers,
+        hub=started.hub,
         key_limit=RateLimit(settings.rate_limit_per_second),
         buyer_limit=RateLimit(
             settings.buyer_rate_limit_per_second, 2 * settings.buyer_rate_limit_per_second
         ),
         trusted_proxies=settings.trusted_proxies,
-        health=health,
+        health=partial(readiness.of, "gateway"),
     )
     async with serving(gateway, settings.host, settings.port) as port:
         log.info("gateway.listening", host=settings.host, port=port)

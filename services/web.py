@@ -1,4 +1,4 @@
-"""The gateway's HTTP server: bounds that aiohttp does not set by itself, and a clean end."""
+"""HTTP servers: bounds that aiohttp does not set by itself, and a clean end."""
 
 from __future__ import annotations
 
@@ -24,8 +24,20 @@ class PortTaken(Exception):
 
 @asynccontextmanager
 async def serving(gateway: Gateway, host: str, port: int) -> AsyncIterator[int]:
-    """Serve until the block ends, then let running requests finish. Yields the real port."""
+    """Serve the gateway until the block ends. Yields the real port."""
     app = create_app(gateway, all_rooms())
+    async with listening(app, host, port, setting="FLINT_PORT") as real_port:
+        yield real_port
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application, host: str, port: int, *, setting: str
+) -> AsyncIterator[int]:
+    """Serve until the block ends, then let running requests finish. Yields the real port.
+
+    `setting` names the variable that chose the port. Raises PortTaken.
+    """
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -38,16 +50,16 @@ async def serving(gateway: Gateway, host: str, port: int) -> AsyncIterator[int]:
         try:
             await site.start()
         except OSError as error:
-            raise _explained(error, host, port) from error
+            raise _explained(error, host, port, setting) from error
         yield _real_port(site, port)
     finally:
         await runner.cleanup()
 
 
-def _explained(error: OSError, host: str, port: int) -> Exception:
+def _explained(error: OSError, host: str, port: int, setting: str) -> Exception:
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
-            f"Port {port} is taken by another program: stop it, or set FLINT_PORT to a free one."
+            f"Port {port} is taken by another program: stop it, or set {setting} to a free one."
         )
     return PortTaken(f"Cannot listen on {host}:{port}: {error.strerror}.")
 

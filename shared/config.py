@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     public_url: HttpUrl = "http://localhost:8080"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    internal_host: str = "127.0.0.1"
+    internal_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     data: Path = Path(".flint")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "pretty"] = "json"

@@ -97,7 +97,7 @@ class Service:
         relay_age = time.monotonic() - self.relay.last_poll_at
         return {
             "database": await self._database_answers(),
-            "broker": self._transport.is_healthy(),
+            "broker": self._subscription is not None and self._transport.is_healthy(),
             "relay": relay_age < RELAY_STALE_SECONDS,
         }
 
