@@ -12,6 +12,8 @@ from iso4217 import Currency as _Iso
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 AMOUNT_MAX: Final = 9_999_999_999  # 99 999 999.99 in a two-digit currency
+WHOLE_MILLIONTHS: Final = 1_000_000
+MILLIONTHS_PER_PERCENT: Final = 10_000
 EXPONENTS: Final[dict[str, int]] = {c.code: c.exponent for c in _Iso if c.exponent is not None}
 
 
@@ -76,9 +78,33 @@ def total(sums: Iterable[Money], currency: str) -> Money:
     return money(sum(one.amount for one in sums), currency)
 
 
+def millionths(percent: float) -> int:
+    """8.875 → 88 750: a percentage as a whole number; four decimals are kept."""
+    return round(percent * MILLIONTHS_PER_PERCENT)
+
+
 def percent_half_up(amount: int, percent_millionths: int) -> int:
-    """`percent_millionths` is percent × 10 000 (so 8.875 % is 88 750); halves go up."""
-    return (amount * percent_millionths + 500_000) // 1_000_000
+    """`percent_millionths` as `millionths` makes them; halves go up."""
+    return (amount * percent_millionths + 500_000) // WHOLE_MILLIONTHS
+
+
+def grossed_up(net: int, percent_millionths: int, fixed: int, step: int = 1) -> int:
+    """The least multiple of `step` that leaves `net` when its own percentage and `fixed` are gone.
+
+    total = (net + fixed) / (1 - percent), rounded up. `percent_millionths` is below 1 000 000.
+    """
+    assert percent_millionths < WHOLE_MILLIONTHS, "fees of all there is leave nothing"
+    kept = step * (WHOLE_MILLIONTHS - percent_millionths)  # in millionths, of each step
+    return step * -(-(net + fixed) * WHOLE_MILLIONTHS // kept)
+
+
+def card_step(currency: str) -> int:
+    """What a card's charge is a multiple of, in minor units: two decimals are all cards know.
+
+    10 in KWD (1.230, never 1.234), 1 where there are two decimals or none.
+    """
+    step: int = 10 ** max(0, exponent(currency) - 2)
+    return step
 
 
 def split(amount: int, weights: Sequence[int]) -> list[int]:

@@ -56,13 +56,16 @@ def a_sale(*lines: dict[str, Any], at: Moment | None = None, **more: Any) -> Sal
     return sale
 
 
-def resolved(*amounts: int, is_limited: bool = False, **more: Any) -> LinkResolved:
-    """A buyer chose: one line for each amount."""
+def resolved(*amounts: int, is_limited: bool = False, fees: int = 0, **more: Any) -> LinkResolved:
+    """A buyer chose: one line for each amount, and one that covers `fees`."""
     ulid = new_ulid()
     lines = [
         OfferLine(key=f"line-{n}", name=f"Tea {n}", quantity=1, unit_price_money=usd(amount))
         for n, amount in enumerate(amounts or (1200,), 1)
     ]
+    if fees:
+        covering: dict[str, Any] = {"key": "fees", "name": "Covering the fees", "is_counted": False}
+        lines.append(OfferLine(**covering, quantity=1, unit_price_money=usd(fees)))
     told: dict[str, Any] = {
         "checkout_session_id": f"cs_{ulid}",
         "order_id": f"ord_{ulid}",

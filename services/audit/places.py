@@ -37,6 +37,8 @@ SOLD: Final = """
     FROM orders, LATERAL (
         SELECT sum((line ->> 'quantity')::bigint) AS quantity
         FROM jsonb_array_elements(line_items) AS line
+        WHERE NOT details ? 'line_keys'
+           OR details -> 'line_keys' ? (line ->> 'order_line_item_id')
     ) AS bought
     WHERE payment_link_id = ANY($1::text[]) AND paid_attempt_id IS NOT NULL
       AND updated_at <= now() - make_interval(secs => $2)

@@ -1,7 +1,7 @@
 """Each mode translated into one Offer; nobody outside says "mode".
 
 Pure. A new mode is a member of `LinkMode` and one `case` in each function here: `assert_never`
-makes the type checker name every place that has to think about it.
+makes the type checker name every place that has to think about it (see the room's README).
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 from zoneinfo import available_timezones
 
+from services.links import donations
 from services.links.answers import answered
 from services.links.domain import Link, refuse_unavailable
 from services.links.template import (
     Template,
     check,
-    check_bounds,
     currency_mismatch,
-    currency_of,
     known,
     refuse_outside,
+    refuse_uneven,
 )
 from shared.contracts.configs import HostedConfigs
-from shared.contracts.link_requests import LinkLineItem
+from shared.contracts.link_requests import Frequency, LinkLineItem
 from shared.contracts.links import (
     BuyerLink,
     Choices,
@@ -35,11 +35,10 @@ from shared.contracts.links import (
     ResolveLink,
     ShownLink,
 )
-from shared.errors import Refusal, invalid, required
-from shared.money import AMOUNT_MAX, Money, money
+from shared.errors import Refusal, invalid
+from shared.money import AMOUNT_MAX, Money
 
 QUANTITY_MAX: Final = 999_999
-GIFT_KEY: Final = "donation"
 ZONES: Final = frozenset(available_timezones())  # read once: the table comes with the installation
 _CONFIG_NAMES: Final = tuple(HostedConfigs.model_fields)
 _BUYER_NAMES: Final = tuple(
@@ -47,7 +46,9 @@ _BUYER_NAMES: Final = tuple(
     for name in BuyerLink.model_fields
     if name in Template.model_fields.keys() - {"custom_fields"}
 )
-_GIFT_NAMES: Final = tuple(name for name in Template.model_fields if name.startswith("donation_"))
+_DONATION_NAMES: Final = tuple(
+    name for name in Template.model_fields if name.startswith("donation_")
+)
 
 
 def checked(template: Template) -> Template:
@@ -55,14 +56,14 @@ def checked(template: Template) -> Template:
     check(template)
     match template.mode:
         case "standard":
-            _refuse_set(template, _GIFT_NAMES, "donation")
+            _refuse_set(template, _DONATION_NAMES, "donation")
             _refuse_set(template, ("event_config",), "event")
         case "event":
-            _refuse_set(template, _GIFT_NAMES, "donation")
+            _refuse_set(template, _DONATION_NAMES, "donation")
             _check_event(template)
         case "donation":
             _refuse_set(template, ("event_config",), "event")
-            _check_gift(template)
+            donations.check(template)
         case _:
             assert_never(template.mode)
     return template
@@ -80,20 +81,6 @@ def _check_event(template: Template) -> None:
     zone = template.event_config.timezone
     if zone is not None and zone not in ZONES:
         raise invalid("event_config.timezone", f"'{zone}' is not an IANA time zone.")
-
-
-def _check_gift(template: Template) -> None:
-    least, most = template.donation_min_amount_money, template.donation_max_amount_money
-    if template.line_items:
-        raise invalid("line_items", "A donation has no line items.")
-    check_bounds(least, most, "donation_min_amount_money")
-    for index, suggested in enumerate(template.donation_suggested_amounts):
-        refuse_outside(suggested, least, most, f"donation_suggested_amounts[{index}]")
-    for name in ("tip", "tax", "coupon"):
-        if getattr(template, name).is_enabled:
-            raise invalid(f"{name}.is_enabled", f"A donation takes no {name}.")
-    if template.coupon.auto_apply_coupon_codes:
-        raise invalid("coupon.auto_apply_coupon_codes", "A donation takes no coupon.")
 
 
 def unavailable_reason(link: Link, now: datetime) -> str | None:
@@ -129,6 +116,7 @@ def shown(link: Link, now: datetime) -> ShownLink:
     return ShownLink.model_construct(
         payment_link=buyer_link,
         resolved_line_items=resolved_lines(link),
+        donation_frequencies=_frequencies(link.template),
         is_sold_out=link.exhausted_by is not None,
         remaining_quantity=link.remaining_quantity,
         unavailable_reason=unavailable_reason(link, now),
@@ -138,6 +126,16 @@ def shown(link: Link, now: datetime) -> ShownLink:
     )
 
 
+def _frequencies(template: Template) -> list[Frequency]:
+    match template.mode:
+        case "standard" | "event":
+            return []
+        case "donation":
+            return donations.frequencies(template)
+        case _:
+            assert_never(template.mode)
+
+
 def resolved_lines(link: Link) -> list[ResolvedLine]:
     """The lines as a buyer sees them: priced, with what may be chosen."""
     template = link.template
@@ -145,8 +143,7 @@ def resolved_lines(link: Link) -> list[ResolvedLine]:
         case "standard" | "event":
             return [_resolved(line, link) for line in template.line_items]
         case "donation":
-            gift = _gift_line(template)
-            return [] if gift is None else [gift]
+            return [donations.line(template)]
         case _:
             assert_never(template.mode)
 
@@ -173,23 +170,6 @@ def _resolved(line: LinkLineItem, link: Link) -> ResolvedLine:
     )
 
 
-def _gift_line(template: Template) -> ResolvedLine | None:
-    """A donation as one line of a free amount; None while no sum names a currency."""
-    currency = currency_of(template)
-    if currency is None:
-        return None
-    least = template.donation_min_amount_money or money(1, currency)
-    return ResolvedLine.model_construct(
-        key=GIFT_KEY,
-        name=template.name,
-        unit_price_money=next(iter(template.donation_suggested_amounts), least),
-        allow_amount_adjustment=True,
-        min_amount_money=least,
-        max_amount_money=template.donation_max_amount_money,
-        suggested_amounts=template.donation_suggested_amounts,
-    )
-
-
 def resolve(link: Link, msg: ResolveLink, *, ulid: str, now: datetime) -> LinkResolved:
     """The choices of one buyer become one offer: a fresh session and a fresh order of one ULID."""
     if msg.context_version < link.version:
@@ -200,6 +180,7 @@ def resolve(link: Link, msg: ResolveLink, *, ulid: str, now: datetime) -> LinkRe
             next_actions=("Show the link again and let the buyer decide.",),
         )
     template, choices = link.template, msg.choices
+    made = offer(link, choices)
     if choices.coupon_code is not None:
         raise invalid("coupon_code", "No such coupon.", "COUPON_NOT_FOUND")
     return LinkResolved.model_construct(
@@ -208,7 +189,7 @@ def resolve(link: Link, msg: ResolveLink, *, ulid: str, now: datetime) -> LinkRe
         payment_link_id=link.payment_link_id,
         merchant_id=link.merchant_id,
         mode_environment=link.mode_environment,
-        offer=offer(link, choices),
+        offer=made,
         configs=HostedConfigs.model_construct(**_configs(template)),
         custom_fields=template.custom_fields,
         custom_field_values=answered(template.custom_fields, choices.custom_field_values),
@@ -246,9 +227,9 @@ def offer(link: Link, choices: Choices) -> Offer:
     template = link.template
     match template.mode:
         case "standard" | "event":
-            lines = _bought(link, choices)
+            lines, frequency = _bought(link, choices), None
         case "donation":
-            lines = [_given(template, choices)]
+            lines, frequency = donations.given(template, choices)
         case _:
             assert_never(template.mode)
     if sum(line.unit_price_money.amount * line.quantity for line in lines) > AMOUNT_MAX:
@@ -258,11 +239,12 @@ def offer(link: Link, choices: Choices) -> Offer:
         currency=lines[0].unit_price_money.currency,
         lines=lines,
         is_limited=link.is_limited,
+        donation_frequency=frequency,
     )
 
 
 def _bought(link: Link, choices: Choices) -> list[OfferLine]:
-    _refuse_gift_choices(choices)
+    donations.refuse_chosen(choices)
     lines = resolved_lines(link)
     _refuse_unknown(choices.quantity_overrides, lines, "quantity_overrides")
     _refuse_unknown(choices.unit_price_overrides, lines, "unit_price_overrides")
@@ -281,12 +263,6 @@ def _bought(link: Link, choices: Choices) -> list[OfferLine]:
     ]
     _refuse_too_many(link, sum(line.quantity for line in bought))
     return bought
-
-
-def _refuse_gift_choices(choices: Choices) -> None:
-    for name in ("donation_amount_money", "donation_frequency"):
-        if getattr(choices, name) is not None:
-            raise invalid(name, "This payment link is not for donations.")
 
 
 def _refuse_unknown(chosen: Mapping[str, object], lines: Sequence[ResolvedLine], name: str) -> None:
@@ -316,6 +292,7 @@ def _price(line: ResolvedLine, chosen: Money | None) -> Money:
     if not line.allow_amount_adjustment:
         raise invalid(param, "The price of this line is fixed.", "AMOUNT_OUT_OF_RANGE")
     refuse_outside(chosen, line.min_amount_money, line.max_amount_money, param)
+    refuse_uneven(chosen, line.suggested_amounts, param)
     return chosen
 
 
@@ -324,23 +301,3 @@ def _refuse_too_many(link: Link, quantity: int) -> None:
     if link.max_quantity is not None and left is not None and quantity > left:
         message = f"Only {left} left."
         raise invalid("quantity_overrides", message, "LINE_ITEM_INVALID_QUANTITY")
-
-
-def _given(template: Template, choices: Choices) -> OfferLine:
-    for name in ("quantity_overrides", "unit_price_overrides"):
-        if getattr(choices, name):
-            raise invalid(name, "A donation has no lines.")
-    if choices.donation_frequency not in (None, "one_time"):
-        raise invalid("donation_frequency", "Only one-time donations are taken.")
-    chosen = choices.donation_amount_money
-    if chosen is None:
-        raise required("donation_amount_money")
-    expected = currency_of(template) or chosen.currency
-    if chosen.currency != expected:
-        raise currency_mismatch("donation_amount_money", expected)
-    least = template.donation_min_amount_money or money(1, expected)
-    most = template.donation_max_amount_money
-    refuse_outside(chosen, least, most, "donation_amount_money")
-    return OfferLine.model_construct(
-        key=GIFT_KEY, name=template.name, quantity=1, unit_price_money=chosen
-    )

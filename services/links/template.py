@@ -17,7 +17,7 @@ from shared.contracts.link_requests import (
 )
 from shared.contracts.types import Strict, merge
 from shared.errors import Refusal, invalid, not_found, required
-from shared.money import AMOUNT_MAX, Money
+from shared.money import AMOUNT_MAX, Money, card_step, to_text
 
 T = TypeVar("T")
 Template: TypeAlias = PaymentLinkCreateParams
@@ -150,6 +150,16 @@ def refuse_outside(amount: Money, least: Money | None, most: Money | None, param
         raise invalid(param, "The amount is below the minimum.", "AMOUNT_OUT_OF_RANGE")
     if most is not None and amount.amount > most.amount:
         raise invalid(param, "The amount is above the maximum.", "AMOUNT_OUT_OF_RANGE")
+
+
+def refuse_uneven(amount: Money, offered: Sequence[Money], param: str) -> None:
+    """An amount of the buyer's own has to be one that cards can be charged.
+
+    What the merchant offers stands as it is: merchants know what their provider takes.
+    """
+    step = card_step(amount.currency)
+    if amount.amount % step and amount not in offered:
+        raise invalid(param, f"Choose an amount in steps of {to_text(step, amount.currency)}.")
 
 
 def _check_field(field: CustomField, param: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from services.sessions.payer import refuse_incomplete
 from shared.contracts.base import changed
-from shared.contracts.link_requests import CustomField
+from shared.contracts.link_requests import CustomField, Frequency
 from shared.contracts.orders import OrderFact, OrderPaid, PayOrder
 from shared.contracts.payments import PaymentIntentFact
 from shared.contracts.sessions import (
@@ -88,6 +88,7 @@ class Session:
     custom_fields: tuple[CustomField, ...] = ()
     custom_field_values: Mapping[str, str]
     client_reference_id: str | None = None
+    donation_frequency: Frequency | None = None
     expired_at: datetime | None = None
     completed_at: datetime | None = None
     metadata: Mapping[str, str]
@@ -129,6 +130,7 @@ class Session:
             "custom_fields": list(self.custom_fields),
             "custom_field_values": dict(self.custom_field_values),
             "client_reference_id": self.client_reference_id,
+            "donation_frequency": self.donation_frequency,
             "expires_at": self.expires_at,
             "expired_at": self.expired_at,
             "completed_at": self.completed_at,

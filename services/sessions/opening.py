@@ -44,6 +44,7 @@ def by_link(msg: LinkResolved, *, origin: str) -> tuple[Session, SessionCreated]
         custom_fields=tuple(msg.custom_fields),
         custom_field_values=msg.custom_field_values,
         client_reference_id=msg.client_reference_id,
+        donation_frequency=msg.offer.donation_frequency,
         metadata={},
     )
     return session, created(session)

@@ -170,6 +170,7 @@ def _session(row: Record, origin: str) -> Session:
         custom_fields=tuple(CustomField.model_validate(one) for one in frozen["custom_fields"]),
         custom_field_values=frozen["custom_field_values"],
         client_reference_id=row["client_reference_id"],
+        donation_frequency=frozen.get("donation_frequency"),
         expired_at=row["expired_at"],
         completed_at=row["completed_at"],
         metadata=row["metadata"],
@@ -189,7 +190,12 @@ def _frozen(session: Session) -> dict[str, Any]:
     dump = session.configs.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     fields = [one.model_dump(mode="json", exclude_none=True) for one in session.custom_fields]
     answers = dict(session.custom_field_values)
-    return {"configs": dump, "custom_fields": fields, "custom_field_values": answers}
+    return {
+        "configs": dump,
+        "custom_fields": fields,
+        "custom_field_values": answers,
+        "donation_frequency": session.donation_frequency,
+    }
 
 
 def _new_row(session: Session) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from shared.contracts.configs import (
     CouponConfig,
@@ -34,7 +34,7 @@ from shared.contracts.types import (
     Time,
     text,
 )
-from shared.money import Money
+from shared.money import MILLIONTHS_PER_PERCENT, Money, card_step, grossed_up, millionths
 
 LinkMode = Literal["standard", "donation", "event"]
 LinkStatus = Literal["active", "inactive"]
@@ -87,11 +87,33 @@ class EventConfig(Strict):
     send_ticket_emails: bool | None = None
 
 
-class CoverFees(Strict):
-    """What a donor may add so that the fees do not shrink the gift."""
+def _four_decimals(percent: float) -> float:
+    if millionths(percent) / MILLIONTHS_PER_PERCENT != percent:
+        raise ValueError("A percentage has at most four decimals.")
+    return percent
 
-    percent: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 0
+
+class CoverFees(Strict):
+    """What a donor may add so that the fees do not shrink the gift (`percent`: ≤ 4 decimals)."""
+
+    percent: Annotated[
+        float, Field(ge=0, le=20, allow_inf_nan=False), AfterValidator(_four_decimals)
+    ] = 0
     fixed_money: Money | None = None
+
+    @property
+    def fixed(self) -> int:
+        """The part that every gift costs, in minor units."""
+        return self.fixed_money.amount if self.fixed_money else 0
+
+    def on(self, gift: Money) -> int:
+        """What to add to a gift, in minor units, so that all of it arrives.
+
+        (gift + fixed) / (1 - percent) - gift, the whole rounded up to what a card can be charged.
+        """
+        step = card_step(gift.currency)
+        whole = grossed_up(gift.amount, millionths(self.percent), self.fixed, step)
+        return whole - gift.amount
 
 
 class LinkConfigs(Strict):

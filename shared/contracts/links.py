@@ -97,6 +97,8 @@ class ResolvedLine(Resource):
     min_amount_money: Money | None = None
     max_amount_money: Money | None = None
     suggested_amounts: list[Money] = []
+    is_amount_open: bool = False  # no price stands: `unit_price_money` only starts the choice
+    cover_fees: CoverFees | None = None  # what may be added so that the amount arrives whole
     is_sold_out: bool = False
     quantity_available: int | None = None
 
@@ -125,6 +127,7 @@ class ShownLink(Resource):
 
     payment_link: BuyerLink
     resolved_line_items: list[ResolvedLine] = []
+    donation_frequencies: list[Frequency] = []  # asked how often; empty: once, nobody is asked
     is_sold_out: bool = False
     remaining_quantity: int | None = None
     unavailable_reason: str | None = None
@@ -143,6 +146,7 @@ class OfferLine(Resource):
     item_id: str | None = None
     quantity: int
     unit_price_money: Money
+    is_counted: bool = True  # one of the pieces sold; what covers the fees is none
 
 
 class Offer(Resource):
@@ -152,6 +156,7 @@ class Offer(Resource):
     currency: str
     lines: list[OfferLine]
     is_limited: bool = False  # a place has to be claimed between authorisation and capture
+    donation_frequency: Frequency | None = None  # the donor's wish; this offer is one payment
 
 
 class Choices(Strict):
@@ -162,6 +167,7 @@ class Choices(Strict):
     custom_field_values: Annotated[dict[Key, Answer], Field(max_length=20)] = {}
     donation_amount_money: Money | None = None
     donation_frequency: Frequency | None = None
+    donation_covers_fees: bool = False
     coupon_code: Annotated[str, text(64, 1)] | None = None
     customer: PrefilledCustomer | None = None
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shared.contracts.base import Command, Event, Query
 from shared.contracts.configs import Percent, TipPercentage
+from shared.contracts.link_requests import Frequency
 from shared.contracts.lists import ListQuery, Page
 from shared.contracts.sessions import Payer
 from shared.contracts.types import (
@@ -247,6 +248,7 @@ class Order(Resource):
     custom_field_values: dict[str, str] = {}
     client_reference_id: str | None = None
     utm: dict[str, str] = {}
+    donation_frequency: Frequency | None = None  # the donor's wish; this order is one payment
     revision: int = 1
     metadata: dict[str, str] = {}
     merchant_id: str

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 from shared.contracts.base import Command, Event, Query
 from shared.contracts.configs import HostedConfigs, PrefilledCustomer, ValidationCallbacks
-from shared.contracts.link_requests import CustomField
+from shared.contracts.link_requests import CustomField, Frequency
 from shared.contracts.lists import ListQuery, Page
 from shared.contracts.types import (
     Address,
@@ -99,6 +99,7 @@ class CheckoutSession(Resource, SessionConfigs):
     custom_fields: list[CustomField] = []
     custom_field_values: dict[str, str] = {}
     client_reference_id: str | None = None
+    donation_frequency: Frequency | None = None  # the donor's wish; this page is one payment
     expires_at: Time
     expired_at: Time | None = None
     completed_at: Time | None = None

@@ -18,7 +18,10 @@ from shared.money import (
     Money,
     SignedMoney,
     as_dict,
+    card_step,
     exponent,
+    grossed_up,
+    millionths,
     money,
     percent_half_up,
     same_currency,
@@ -67,6 +70,52 @@ def test_nothing_is_split_over_nothing_and_something_cannot_be():
     assert split(0, [0, 0]) == [0, 0]
     with pytest.raises(AssertionError):
         split(1, [0, 0])
+
+
+@given(AMOUNTS, st.integers(0, 200_000), st.integers(0, 10_000), st.sampled_from([1, 10]))
+def test_what_covers_the_fees_leaves_the_whole_gift_and_not_a_step_more(
+    net: int, percent: int, fixed: int, step: int
+):
+    def kept(total: int) -> Fraction:
+        return total - Fraction(total * percent, 1_000_000) - fixed
+
+    total = grossed_up(net, percent, fixed, step)
+
+    assert total % step == 0
+    assert kept(total) >= net > kept(total - step)
+
+
+@given(AMOUNTS, st.integers(0, 200_000), st.integers(0, 10_000))
+def test_a_fee_that_is_rounded_in_any_way_still_leaves_the_whole_gift(
+    net: int, percent: int, fixed: int
+):
+    total = grossed_up(net, percent, fixed)
+    fees_in_millionths = total * percent
+
+    for fee in (fees_in_millionths // 1_000_000, -(-fees_in_millionths // 1_000_000)):
+        assert total - fee - fixed >= net
+
+
+@pytest.mark.parametrize(
+    "net, percent, fixed, step, total",
+    [
+        (10_000, 2.9, 30, 1, 10_330),  # 10 330 × 0.971 - 30 = 10 000.43
+        (2_500, 2.9, 30, 1, 2_606),
+        (1_000, 0, 0, 1, 1_000),
+        (0, 2.9, 30, 1, 31),
+        (1_000, 3.6, 0, 1, 1_038),  # JPY: whole yen
+        (12_500, 2.5, 100, 10, 12_930),  # KWD: 12.930, and 12.923 is what it would come to
+    ],
+)
+def test_covering_the_fees_by_example(net: int, percent: float, fixed: int, step: int, total: int):
+    assert grossed_up(net, millionths(percent), fixed, step) == total
+
+
+@pytest.mark.parametrize(
+    "currency, step", [("JPY", 1), ("USD", 1), ("KWD", 10), ("BHD", 10), ("CLF", 100)]
+)
+def test_a_card_is_charged_in_steps_of_two_decimals(currency: str, step: int):
+    assert card_step(currency) == step
 
 
 @given(AMOUNTS, st.integers(0, 1_000_000))

@@ -114,6 +114,7 @@ PUBLIC_LINK: Final[Json] = {
             )
         )
     ],
+    "donation_frequencies": [],
     "is_sold_out": False,
     "resolution_context": CONTEXT,
     "resolution_context_expires_at": "2026-11-24T14:00:00.000Z",

@@ -14,6 +14,7 @@ from services.gateway.gateway import Gateway
 from services.gateway.resolution import ResolutionContext
 from shared.contracts.base import Context
 from shared.contracts.link_requests import (
+    Frequency,
     LinkMode,
     LinkStatus,
     PaymentLinkCreateParams,
@@ -71,6 +72,9 @@ class PublicPaymentLink(Resource):
     payment_link: BuyerLink
     merchant_name: str
     resolved_line_items: list[ResolvedLine]
+    donation_frequencies: Annotated[
+        list[Frequency], Field(description="How often a donor may wish to give; empty: once.")
+    ]
     is_sold_out: bool = False
     remaining_quantity: int | None = None
     unavailable_reason: Annotated[
@@ -129,6 +133,7 @@ async def show_public(call: ApiCall) -> PublicPaymentLink:
         payment_link=link,
         merchant_name=await call.gateway.merchant_name(shown.merchant_id),
         resolved_line_items=shown.resolved_line_items,
+        donation_frequencies=shown.donation_frequencies,
         is_sold_out=shown.is_sold_out,
         remaining_quantity=shown.remaining_quantity,
         unavailable_reason=shown.unavailable_reason,
@@ -206,7 +211,12 @@ _UNAVAILABLE: Final = (
     "EVENT_SOLD_OUT",
     "EVENT_ENDED",
 )
-_WRONG_TEMPLATE: Final = ("CURRENCY_MISMATCH", "LINK_CUSTOMER_NOT_ALLOWED")
+_WRONG_TEMPLATE: Final = (
+    "CURRENCY_MISMATCH",
+    "LINK_CUSTOMER_NOT_ALLOWED",
+    "AMOUNT_OUT_OF_RANGE",
+    "LINE_ITEM_INVALID_QUANTITY",
+)
 _VERSION: Final = ("PAYMENT_LINK_CHANGED_RETRY",)
 _BASE: Final = "/v1/payment-links"
 ONE: Final = f"{_BASE}/{{payment_link_id}}"
@@ -225,7 +235,9 @@ OPERATIONS: Final = (
         codes=_WRONG_TEMPLATE,
         example=examples.LINK_PARAMS,
         reply_example=examples.LINK,
-        description="Only `name` is required. One currency per link; a line needs only its price.",
+        description="Only `name` is required. One currency per link; a line needs only its price. "
+        "A donation that names no sum is in USD. A link with a `plan_id` is kept, and sells once "
+        "plans are sold.",
     ),
     Operation(
         "GET",
@@ -347,11 +359,17 @@ OPERATIONS: Final = (
             "CUSTOM_FIELD_INVALID",
             "LINE_ITEM_INVALID_QUANTITY",
             "AMOUNT_OUT_OF_RANGE",
+            "CURRENCY_MISMATCH",
+            "COUPON_NOT_FOUND",
         ),
         example={"resolution_context": examples.CONTEXT, "quantity_overrides": {"tea": 2}},
         reply_example=examples.RESOLVED_LINK,
         description="No key. Makes one fresh session and one fresh order. The same context with "
         "the same choices again is the same session. The link's own state is looked at before "
-        "the context.",
+        "the context. What `resolved_line_items` shows as adjustable may be chosen by its `key`; "
+        "`donation_amount_money` is the same choice as `unit_price_overrides.donation`. An amount "
+        "of the buyer's own in a currency of three decimals ends in 0, as cards want it. "
+        "`donation_frequency` is the donor's wish: it is kept on session, order and events, and "
+        "one payment is taken. `donation_covers_fees` adds a line so that the gift arrives whole.",
     ),
 )

@@ -10,11 +10,10 @@ from services.gateway.pages.link_view import amount_of
 from services.gateway.pages.render import major_text
 from shared.contracts.configs import TipConfig
 from shared.contracts.orders import Order, TipInput
-from shared.money import Money, percent_half_up
+from shared.money import Money, millionths, percent_half_up
 
 NONE: Final = "0"
 CUSTOM: Final = "custom"
-MILLIONTHS: Final = 10_000  # of a percent
 
 
 def tip_of(config: TipConfig, order: Order) -> views.Tip | None:
@@ -61,7 +60,7 @@ def _options(config: TipConfig, order: Order) -> dict[str, views.TipOption]:
     base = sums.subtotal_money.amount - sums.discount_money.amount
     offered = [views.TipOption(NONE, "No tip")]
     for percent in config.tip_percentages:
-        share = percent_half_up(base, round(percent * MILLIONTHS))
+        share = percent_half_up(base, millionths(percent))
         value = _percent_value(percent)
         amount = views.Amount(share, sums.subtotal_money.currency)
         offered.append(views.TipOption(value, value, amount))

@@ -86,7 +86,9 @@ def from_link(msg: LinkResolved, at: Moment) -> Moved:
     currency = msg.offer.currency
     lines = [_bought(one, at) for one in msg.offer.lines]
     keys = {
-        line.order_line_item_id: one.key for line, one in zip(lines, msg.offer.lines, strict=True)
+        line.order_line_item_id: one.key
+        for line, one in zip(lines, msg.offer.lines, strict=True)
+        if one.is_counted
     }
     return opened(
         _order(
@@ -102,6 +104,7 @@ def from_link(msg: LinkResolved, at: Moment) -> Moved:
             custom_field_values=msg.custom_field_values,
             client_reference_id=msg.client_reference_id,
             utm=msg.utm,
+            donation_frequency=msg.offer.donation_frequency,
             buyer_email=msg.customer.email if msg.customer else None,
         ),
         at,

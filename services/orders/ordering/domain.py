@@ -45,7 +45,7 @@ class Sale:
 
     order: Order
     is_limited: bool = False  # a place of its link has to be claimed before money is taken
-    line_keys: Mapping[str, str] = field(default_factory=dict)  # line id → the link's line key
+    line_keys: Mapping[str, str] = field(default_factory=dict)  # counted line → the link's key
     buyer_tip_id: str | None = None  # the tip that was chosen on the page
     live_attempt_id: str | None = None  # the one payment that may be under way
     paid_attempt_id: str | None = None
@@ -76,6 +76,13 @@ class Sale:
             if key is not None:
                 counted[key] = counted.get(key, 0) + line.quantity
         return counted
+
+    @property
+    def quantity_sold(self) -> int:
+        """How many pieces; of a link's order only what the link counts."""
+        keys = self.line_keys
+        lines = self.order.line_items
+        return sum(one.quantity for one in lines if not keys or one.order_line_item_id in keys)
 
 
 Moved = tuple[Sale, list[Event]]
@@ -196,7 +203,7 @@ def paid(sale: Sale, attempt_id: str, amount: int, session_id: str | None, at: M
         before,
         attempt_id=attempt_id,
         paid_session_id=session_id,
-        quantity_sold=sum(line.quantity for line in sale.order.line_items),
+        quantity_sold=sale.quantity_sold,
         line_quantities=sale.line_quantities,
     )
     return sale, [told]

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from shared.contracts.orders import AppliedDiscount, Order, OrderLineItem, Tip
 from shared.errors import Refusal, invalid
-from shared.money import AMOUNT_MAX, Money, money, percent_half_up, split
-
-MILLIONTHS_PER_PERCENT: Final = 10_000
+from shared.money import AMOUNT_MAX, Money, millionths, money, percent_half_up, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +114,6 @@ def quote(
     assert sum(line.net for line in priced) + made.tip == made.total, "the lines add up"
     assert sum(line.discount for line in priced) == made.discount, "the discounts add up"
     return made
-
-
-def millionths(percent: float) -> int:
-    """8.875 → 88 750; four decimals are kept."""
-    return round(percent * MILLIONTHS_PER_PERCENT)
 
 
 def priced(order: Order, rates: Sequence[TaxRate] = ()) -> Order:

@@ -74,6 +74,7 @@ DETAILS: Final = (
     "custom_field_values",
     "client_reference_id",
     "utm",
+    "donation_frequency",
     "metadata",
 )
 

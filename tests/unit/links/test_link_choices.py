@@ -152,38 +152,6 @@ def test_an_event_offers_no_more_seats_than_are_left():
     )
 
 
-def test_a_donation_is_one_line_of_the_chosen_amount():
-    link = a_link(mode="donation", line_items=[], donation_min_amount_money=usd(500))
-
-    (line,) = offered(link, donation_amount_money=usd(700)).lines
-
-    assert (line.key, line.quantity, line.unit_price_money.amount) == ("donation", 1, 700)
-
-
-@pytest.mark.parametrize(
-    "chosen, code, param",
-    [
-        ({}, "FIELD_REQUIRED", "donation_amount_money"),
-        ({"donation_amount_money": usd(499)}, "AMOUNT_OUT_OF_RANGE", "donation_amount_money"),
-        (
-            {"donation_amount_money": {"amount": 900, "currency": "EUR"}},
-            "CURRENCY_MISMATCH",
-            "donation_amount_money",
-        ),
-        (
-            {"donation_amount_money": usd(900), "donation_frequency": "monthly"},
-            "INVALID_VALUE",
-            "donation_frequency",
-        ),
-        ({"quantity_overrides": {"donation": 2}}, "INVALID_VALUE", "quantity_overrides"),
-    ],
-)
-def test_a_donation_outside_its_bounds_is_refused(chosen: dict[str, Any], code: str, param: str):
-    link = a_link(mode="donation", line_items=[], donation_min_amount_money=usd(500))
-
-    assert refusal_of(link, **chosen) == (code, param)
-
-
 QUESTIONS = [
     CustomField(key="note", label="Note", type="text", max_length=5),
     CustomField(key="story", label="Story", type="textarea"),

@@ -163,26 +163,6 @@ def test_a_link_with_nothing_on_it_yet_is_accepted():
             id="a time zone that is none",
         ),
         pytest.param(
-            {"mode": "donation"}, "INVALID_VALUE", "line_items", id="a donation with lines"
-        ),
-        pytest.param(
-            {"mode": "donation", "line_items": [], "tip": {"is_enabled": True}},
-            "INVALID_VALUE",
-            "tip.is_enabled",
-            id="a tip on a donation",
-        ),
-        pytest.param(
-            {
-                "mode": "donation",
-                "line_items": [],
-                "donation_max_amount_money": usd(50),
-                "donation_suggested_amounts": [usd(10), usd(51)],
-            },
-            "AMOUNT_OUT_OF_RANGE",
-            "donation_suggested_amounts[1]",
-            id="a suggested donation above the most",
-        ),
-        pytest.param(
             {"donation_min_amount_money": usd(1)},
             "INVALID_VALUE",
             "donation_min_amount_money",

@@ -148,6 +148,16 @@ def test_the_order_of_a_link_has_its_offer_and_counts_by_the_link_s_keys():
     assert (sale.order.client_reference_id, sale.order.utm) == ("ref", {"source": "mail"})
 
 
+def test_what_covers_the_fees_is_paid_and_is_no_piece_that_was_sold():
+    sale, _ = contents.from_link(resolved(1000, fees=60), AT)
+
+    done, facts = domain.paid(started(sale), "pi_1", 1060, None, AT)
+
+    assert (sale.balance, done.line_quantities) == (1060, {"line-1": 1})
+    (told,) = (fact for fact in facts if isinstance(fact, OrderPaid))
+    assert (told.quantity_sold, told.line_quantities) == (1, {"line-1": 1})
+
+
 def test_the_order_of_a_quick_pay_is_one_line():
     asked = quick_pay(700)
 

@@ -12,12 +12,11 @@ from services.orders.ordering.pricing import (
     Off,
     Quote,
     TaxRate,
-    millionths,
     priced,
     quote,
 )
 from shared.errors import Refusal
-from shared.money import AMOUNT_MAX
+from shared.money import AMOUNT_MAX, millionths
 from tests.builders_orders import a_sale, line, usd
 
 amounts = st.integers(0, 10_000_000)
