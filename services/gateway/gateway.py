@@ -12,6 +12,7 @@ from aiohttp import web
 from services.gateway.accounts.directory import Directory
 from services.gateway.hub import Hub
 from services.gateway.pages.views import DemoLink
+from services.gateway.pictures.easel import Easel
 from services.gateway.rates import RateLimit
 from services.gateway.recent import RecentLinks
 from shared.bus.caller import Caller
@@ -57,6 +58,7 @@ class Gateway:
     version: str = "0.1.0"
     demo_links: tuple[DemoLink, ...] = ()  # what the home page offers to try; `flint run` sets it
     recent_links: RecentLinks = field(default_factory=RecentLinks)
+    easel: Easel = field(default_factory=Easel)
     accounts: Directory = field(init=False)
 
     def __post_init__(self) -> None:

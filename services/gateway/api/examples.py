@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from services.gateway.pages.button import button
 from shared.contracts.configs import LegalConfig, Redirects, Theme
 from shared.contracts.link_requests import CustomField, LinkLineItem
 from shared.contracts.links import BuyerLink, PaymentLink, ResolvedLine
@@ -190,3 +192,4 @@ ORDER_PARAMS: Final[Json] = {
     "line_items": [{"name": "Green tea", "quantity": 2, "unit_price_money": _json(_PRICE)}],
     "metadata": {"channel": "phone"},
 }
+BUTTON: Final = asdict(button(_link.url, "Get the tea", {"primary_color": "#14532d"}))

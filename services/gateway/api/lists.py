@@ -58,7 +58,8 @@ def _moment(given: Any) -> Any:
 
 QueryBool = Annotated[bool, BeforeValidator(_yes_or_no)]
 QueryTime = Annotated[Time, BeforeValidator(_moment)]
-PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+PageSize = Annotated[Whole, Field(ge=1, le=100)]
 PageToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.=-]{1,2048}$")]
 
 

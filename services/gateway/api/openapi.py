@@ -137,7 +137,7 @@ def _operation(operation: Operation, shapes: dict[Shape, Json]) -> Json:
         "parameters": _parameters(operation),
         "security": [{"bearer": []}, {"apiKey": []}] if operation.scope else [],
         "responses": {
-            str(operation.status): _success(operation, shapes),
+            **(_picture(operation) if operation.media else _enveloped(operation, shapes)),
             **{str(status): _response_ref(status) for status in _statuses(operation)},
         },
     }
@@ -189,6 +189,25 @@ def _request_body(operation: Operation, shapes: dict[Shape, Json]) -> Json:
     if operation.example is not None:
         media["example"] = operation.example
     return {"required": not operation.is_body_optional, "content": {JSON: media}}
+
+
+def _picture(operation: Operation) -> Json:
+    """A file instead of an envelope, and no body at all for who has it already."""
+    content = {
+        kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in operation.media
+    }
+    headers = {
+        "X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"},
+        "ETag": {"$ref": "#/components/headers/ETag"},
+    }
+    return {
+        "200": {"description": operation.summary, "headers": headers, "content": content},
+        "304": {"description": "As `If-None-Match` has it.", "headers": headers},
+    }
+
+
+def _enveloped(operation: Operation, shapes: dict[Shape, Json]) -> Json:
+    return {str(operation.status): _success(operation, shapes)}
 
 
 def _success(operation: Operation, shapes: dict[Shape, Json]) -> Json:
@@ -336,6 +355,10 @@ def _headers() -> Json:
             "description": "The request's id, yours or ours.",
             "required": True,
             "schema": {"type": "string", "pattern": REQUEST_ID_PATTERN},
+        },
+        "ETag": {
+            "description": "Changes when a byte of the answer does.",
+            "schema": {"type": "string"},
         },
         "Retry-After": {
             "description": "Seconds to wait.",

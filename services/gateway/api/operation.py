@@ -25,6 +25,7 @@ from services.gateway.api.lists import ListParams, QueryParams, ReadParams
 from services.gateway.door import MERCHANT_ID, REQUEST_ID, json_answer
 from services.gateway.errors import Turned, of_problem
 from services.gateway.gateway import GATEWAY, Gateway
+from services.gateway.pictures.easel import Picture, shown
 from shared.contracts.base import Command, Context, Query
 from shared.contracts.lists import Page
 from shared.contracts.types import SLUG_PATTERN, Strict
@@ -43,6 +44,7 @@ PATH_IDS: Final[Mapping[str, tuple[str, str]]] = {
 PATH_WORDS: Final[Mapping[str, tuple[str, str]]] = {"slug": (SLUG_PATTERN, "slug")}
 # Services hear of each other's new resources by events: a look may come a moment too early.
 FRESH_SECONDS: Final = 3.0
+AGAIN: Final = "private, no-cache"  # kept by whoever asked, and asked for again by its ETag
 _PARAMETER: Final = re.compile(r"{(\w+)}")
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -57,6 +59,14 @@ class With:
 
     data: Any
     beside: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A picture as an answer, and the file name it is saved under."""
+
+    picture: Picture
+    name: str
 
 
 @dataclass(slots=True)
@@ -130,7 +140,8 @@ class Operation:
     """What one route is: the whole of it, as data.
 
     `scope` empty: no key is asked for. `reply` is the type of `data` (of one row, in a list);
-    `beside` are further members of the envelope; `codes` are the refusals worth naming.
+    `beside` are further members of the envelope; `codes` are the refusals worth naming. With
+    `media` it answers with a picture of one of these types, in no envelope.
     """
 
     method: Method
@@ -138,12 +149,13 @@ class Operation:
     id: str
     summary: str
     handler: Handler
-    reply: Any
+    reply: Any = None
     scope: str = ""
     status: int = 200
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
-    query: type[ListParams] | None = None
+    query: type[QueryParams] | None = None
+    media: tuple[str, ...] = ()
     beside: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     codes: tuple[str, ...] = ()
@@ -158,7 +170,7 @@ class Operation:
     @property
     def is_list(self) -> bool:
         """Whether it answers with pages."""
-        return self.query is not None
+        return self.query is not None and issubclass(self.query, ListParams)
 
     @property
     def query_params(self) -> type[QueryParams]:
@@ -193,6 +205,8 @@ def served(operation: Operation) -> Callable[[web.Request], Awaitable[web.Respon
     async def serve(request: web.Request) -> web.Response:
         call = await _understand(operation, request)
         value = await operation.handler(call)
+        if isinstance(value, Named):
+            return shown(request, value.picture, AGAIN, value.name)
         return json_answer(_envelope(operation, call, value, request[REQUEST_ID]), operation.status)
 
     return serve

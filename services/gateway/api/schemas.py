@@ -65,7 +65,8 @@ def schemas_of(operations: Sequence[Operation]) -> tuple[dict[Shape, Json], Json
     for operation in operations:
         if operation.body is not None:
             inputs.append((f"{operation.id}.body", "validation", operation.body_adapter))
-        inputs.append((f"{operation.id}.data", "serialization", operation.reply_adapter))
+        if not operation.media:
+            inputs.append((f"{operation.id}.data", "serialization", operation.reply_adapter))
         for name, adapter in operation.beside_adapters.items():
             inputs.append((f"{operation.id}.{name}", "serialization", adapter))
     return described(inputs)

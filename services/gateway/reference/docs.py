@@ -54,6 +54,7 @@ class Shown:
     parameters: list[Row]
     body: list[Row]
     reply: list[Piece]
+    media: str
     command: str
     answer: str
     refusals: list[tuple[str, str]]
@@ -143,7 +144,8 @@ def _groups(api: Json) -> list[Group]:
 
 def _shown(api: Json, method: str, path: str, operation: Json) -> Shown:
     status = next(code for code in operation["responses"] if code.startswith("2"))
-    media = operation["responses"][status]["content"][JSON]
+    content = operation["responses"][status]["content"]
+    media = content.get(JSON)
     body = operation.get("requestBody", {}).get("content", {}).get(JSON, {})
     return Shown(
         id=operation["operationId"],
@@ -153,9 +155,10 @@ def _shown(api: Json, method: str, path: str, operation: Json) -> Shown:
         words=operation["description"],
         parameters=[_parameter(one) for one in operation["parameters"] if one["in"] != "header"],
         body=rows_of(_resolved(api, body.get("schema", {}))),
-        reply=type_of(media["schema"]["properties"]["data"]),
+        reply=type_of(media["schema"]["properties"]["data"]) if media else [],
+        media=" or ".join(content),
         command=_curl(api["servers"][0]["url"], method, path, operation, body),
-        answer=f"{status}\n{_pretty(media['example'])}",
+        answer=f"{status}\n{_pretty(media['example']) if media else next(iter(content))}",
         refusals=list(_refusals(api, operation)),
     )
 

@@ -1,0 +1,1 @@
+"""Pictures the server draws: QR codes and the previews of links."""
