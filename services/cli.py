@@ -55,11 +55,22 @@ def serve(*services: Service) -> None:
 
 
 @app.command
-def migrate() -> None:
-    """Bring every database up to this version. Safe to repeat, and from several places at once."""
-    from services.operating import migrate_all
+def migrate(*, create: bool = False) -> None:
+    """Bring every database up to this version. Safe to repeat, and from several places at once.
 
-    _run(migrate_all(_settings("databases")))
+    Parameters
+    ----------
+    create
+        Before that, make the databases and roles that the addresses name, as the administrator
+        of FLINT_ADMIN_DATABASE_URL.
+    """
+    from services.operating import migrate_all
+    from services.provisioning import make_databases
+
+    settings = _settings("databases", *(["admin_database"] if create else []))
+    if create:
+        _run(make_databases(settings))
+    _run(migrate_all(settings))
 
 
 @app.command
@@ -81,11 +92,21 @@ def audit(*, wait_seconds: float = 15.0) -> None:
 
 
 @topology.command(name="apply")
-def topology_apply() -> None:
-    """Declare exchanges, queues, bindings and policies. Safe to repeat; nothing is removed."""
-    from services.operating import apply_topology
+def topology_apply(*, users: bool = False) -> None:
+    """Declare exchanges, queues, bindings and policies. Safe to repeat; nothing is removed.
 
-    _run(apply_topology(_settings("topology")))
+    Parameters
+    ----------
+    users
+        Also make the user of each FLINT_…_AMQP_URL, with the permissions that `show` prints.
+    """
+    from services.operating import apply_topology
+    from services.provisioning import make_broker_users
+
+    settings = _settings("topology", *(["broker_users"] if users else []))
+    _run(apply_topology(settings))
+    if users:
+        _run(make_broker_users(settings))
 
 
 @topology.command(name="show")

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +19,9 @@ PREFIX: Final = "FLINT_"
 SECRETS_DIR: Final = Path("/run/secrets")
 ROLES: Final = ("links", "sessions", "orders", "gateway")
 SECRET_LENGTH_MIN: Final = 32
+SECRET_VARIETY_MIN: Final = 8  # different characters; a random hexadecimal key has 15 or 16
+PASSWORD_LENGTH_MIN: Final = 16
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 Url = Annotated[str, Field(pattern=r"^[a-z]+://")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]
 
@@ -57,6 +61,7 @@ class Settings(BaseSettings):
     sessions_amqp_url: SecretStr | None = None
     orders_amqp_url: SecretStr | None = None
     gateway_amqp_url: SecretStr | None = None
+    admin_database_url: SecretStr | None = None
     topology_amqp_url: SecretStr | None = None
     topology_management_url: SecretStr | None = None
 
@@ -74,6 +79,8 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "gateway": ("gateway_database_url", "gateway_amqp_url", "sandbox_database_url", "secret_key"),
     "topology": ("topology_amqp_url", "topology_management_url"),
     "gateway_database": ("gateway_database_url",),
+    "admin_database": ("admin_database_url",),
+    "broker_users": tuple(f"{role}_amqp_url" for role in ROLES),
     "letters": ("topology_amqp_url",),
     "databases": (
         "links_database_url",
@@ -94,7 +101,7 @@ def load(parts: Iterable[str]) -> Settings:
     settings = _read(problems)
     problems += _missing(parts)
     if settings is not None:
-        problems += _too_short(settings)
+        problems += _weak(settings)
     if problems or settings is None:
         raise ConfigurationError("bad configuration: " + "; ".join(problems))
     return settings
@@ -142,8 +149,27 @@ def _missing(parts: Iterable[str]) -> list[str]:
     return [f"{name} is missing" for name in names if name not in given]
 
 
-def _too_short(settings: Settings) -> list[str]:
+def _weak(settings: Settings) -> list[str]:
+    """Secrets that can be guessed. A URL without a password is let in: it is proved otherwise."""
+    problems = []
     key = settings.secret_key
-    if key is None or len(key.get_secret_value()) >= SECRET_LENGTH_MIN:
+    if key is not None and len(key.get_secret_value()) < SECRET_LENGTH_MIN:
+        problems.append(f"FLINT_SECRET_KEY is shorter than {SECRET_LENGTH_MIN} characters")
+    elif key is not None and len(set(key.get_secret_value())) < SECRET_VARIETY_MIN:
+        problems.append("FLINT_SECRET_KEY is hardly random: `openssl rand -hex 32` makes one")
+    for name, value in settings:
+        if isinstance(value, SecretStr) and name.endswith("_url"):
+            problems += _weak_password(f"{PREFIX}{name.upper()}", value.get_secret_value())
+    return problems
+
+
+def _weak_password(variable: str, text: str) -> list[str]:
+    try:
+        url = urlsplit(text)
+        password, host = url.password, url.hostname
+    except ValueError:
+        return [f"{variable} is no address"]
+    # A developer's own machine may have "guest": nobody else reaches it.
+    if password is None or host is None or host in LOOPBACK or len(password) >= PASSWORD_LENGTH_MIN:
         return []
-    return [f"FLINT_SECRET_KEY is shorter than {SECRET_LENGTH_MIN} characters"]
+    return [f"the password in {variable} is shorter than {PASSWORD_LENGTH_MIN} characters"]

@@ -1,23 +1,25 @@
-"""Declaring the topology: exchanges, queues and bindings by AMQP, policies by the management API.
+"""Declaring: exchanges, queues and bindings by AMQP, policies and users by the management API.
 
 The one place that may declare. Safe to repeat: what is there already stays.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-import aio_pika
 import aiohttp
 from aio_pika.abc import AbstractChannel
 from yarl import URL
 
+from shared.bus.addresses import connect_any
 from shared.bus.line import BROKER_ERRORS, explain
-from shared.bus.topology import EXCHANGES, QueueSpec
+from shared.bus.room import Room
+from shared.bus.topology import EXCHANGES, QueueSpec, permissions
 from shared.errors import Unavailable
 
 TIMEOUT_SECONDS: Final = 15.0
@@ -31,9 +33,9 @@ async def apply(
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Declare everything. Policies come first, so that no queue ever lives without its own."""
-    vhost = URL(amqp_url).path.removeprefix("/") or "/"
     try:
-        await _put_policies(specs, management_url, vhost)
+        async with _management(management_url) as api:
+            await _put_policies(specs, api, vhost_of(amqp_url))
         say(f"{sum(bool(spec.policy) for spec in specs)} policies")
         await _declare(specs, amqp_url)
         say(f"{len(EXCHANGES)} exchanges, {len(specs)} queues")
@@ -42,8 +44,7 @@ async def apply(
 
 
 async def _declare(specs: Sequence[QueueSpec], amqp_url: str) -> None:
-    connection = await asyncio.wait_for(aio_pika.connect(amqp_url), TIMEOUT_SECONDS)
-    async with connection:
+    async with await connect_any(amqp_url, TIMEOUT_SECONDS) as connection:
         channel = connection.channel()
         await channel.initialize(timeout=TIMEOUT_SECONDS)
         for name, kind in EXCHANGES.items():
@@ -63,28 +64,66 @@ async def _declare_queue(channel: AbstractChannel, spec: QueueSpec) -> None:
         await queue.bind(exchange, key, timeout=TIMEOUT_SECONDS)
 
 
-async def _put_policies(specs: Sequence[QueueSpec], management_url: str, vhost: str) -> None:
+async def apply_users(rooms: Sequence[Room], urls: Mapping[str, str], management_url: str) -> None:
+    """One user per room, as its address names it, with the permissions that its queues imply.
+
+    The password is set each time, so that a rotated secret takes effect.
+    """
+    try:
+        async with _management(management_url) as api:
+            for room in rooms:
+                await _put_user(api, urls[room.name], permissions(room))
+    except aiohttp.ClientError as error:
+        raise Unavailable(f"The users could not be made: {explain(error)}") from error
+
+
+def vhost_of(amqp_url: str) -> str:
+    """The virtual host that an address names."""
+    return unquote(urlsplit(amqp_url).path.removeprefix("/")) or "/"
+
+
+async def _put_policies(specs: Sequence[QueueSpec], api: Management, vhost: str) -> None:
+    for spec in specs:
+        if spec.policy:
+            policy = {
+                "pattern": f"^{re.escape(spec.name)}$",
+                "definition": spec.policy,
+                "priority": 10,
+                "apply-to": "queues",
+            }
+            await api.put("policies", vhost, spec.name, body=policy)
+
+
+async def _put_user(api: Management, url: str, rights: Mapping[str, str]) -> None:
+    parts = urlsplit(url)
+    name, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not (name and password):
+        raise Unavailable("a broker address has to name a user and a password to make it")
+    await api.put("users", name, body={"password": password, "tags": ""})
+    await api.put("permissions", vhost_of(url), name, body=rights)
+
+
+@dataclass(frozen=True)
+class Management:
+    """The broker's management API, as its administrator."""
+
+    http: aiohttp.ClientSession
+    base: str
+
+    async def put(self, *path: str, body: Mapping[str, Any]) -> None:
+        """Make or replace one object; raises Unavailable with the API's own words."""
+        where = "/".join(quote(part, safe="") for part in path)
+        url = URL(f"{self.base}/api/{where}", encoded=True)
+        async with self.http.put(url, json=body) as answer:
+            if answer.status >= 400:
+                text = (await answer.text())[:200]
+                raise Unavailable(f"{path[0]} {path[-1]}: HTTP {answer.status} {text}")
+
+
+@asynccontextmanager
+async def _management(url: str) -> AsyncIterator[Management]:
+    base = URL(url)
+    headers = {"Authorization": aiohttp.encode_basic_auth(base.user or "", base.password or "")}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    base = URL(management_url)
-    auth = aiohttp.encode_basic_auth(base.user or "", base.password or "")
-    headers = {"Authorization": auth}
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=False) as session:
-        for spec in specs:
-            if spec.policy:
-                await _put_policy(session, base.with_user(None), vhost, spec)
-
-
-async def _put_policy(
-    session: aiohttp.ClientSession, base: URL, vhost: str, spec: QueueSpec
-) -> None:
-    url = f"{str(base).rstrip('/')}/api/policies/{quote(vhost, safe='')}/{quote(spec.name)}"
-    body: dict[str, Any] = {
-        "pattern": f"^{re.escape(spec.name)}$",
-        "definition": spec.policy,
-        "priority": 10,
-        "apply-to": "queues",
-    }
-    async with session.put(URL(url, encoded=True), json=body) as answer:
-        if answer.status >= 400:
-            text = (await answer.text())[:200]
-            raise Unavailable(f"policy {spec.name}: HTTP {answer.status} {text}")
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=False) as http:
+        yield Management(http, str(base.with_user(None)).rstrip("/"))

@@ -19,6 +19,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
+from shared.bus.addresses import CONNECT_ERRORS, addresses, patience_seconds
 from shared.errors import Unavailable
 from shared.loops import stay_cancelled
 
@@ -29,15 +30,16 @@ CONNECT_SECONDS: Final = 10.0
 SETUP_SECONDS: Final = 15.0
 CLOSE_SECONDS: Final = 5.0
 BACKOFF_MAX_SECONDS: Final = 5.0
-BROKER_ERRORS: Final = (*aio_pika.exceptions.CONNECTION_EXCEPTIONS, TimeoutError)
+BROKER_ERRORS: Final = CONNECT_ERRORS
 
 
 class Line:
     """`set_up` opens channels on a fresh connection; it runs again after every loss."""
 
     def __init__(self, url: str, name: str, set_up: Callable[[Line], Awaitable[None]]) -> None:
-        query = {"heartbeat": str(HEARTBEAT_SECONDS)} | dict(URL(url).query)
-        self._url = URL(url).with_query(query)
+        self._addresses = [_with_heartbeat(address) for address in addresses(url)]
+        random.shuffle(self._addresses)  # clients spread over a cluster's nodes
+        self._tries = 0
         self._name = name
         self._set_up = set_up
         self._connection: AbstractConnection | None = None
@@ -74,10 +76,7 @@ class Line:
         """One life of the connection; whether it was ever up."""
         self._lost.clear()
         try:
-            self._connection = await asyncio.wait_for(
-                aio_pika.connect(self._url, client_properties={"connection_name": self._name}),
-                CONNECT_SECONDS,
-            )
+            self._connection = await self._connect()
             self._connection.close_callbacks.add(self._on_loss)
             async with asyncio.timeout(SETUP_SECONDS):
                 await self._set_up(self)
@@ -95,6 +94,15 @@ class Line:
         log.warning("broker.lost", line=self._name)
         await self.close()
         return True
+
+    async def _connect(self) -> AbstractConnection:
+        """To the next host of the address: one that was lost is asked again last."""
+        address = self._addresses[self._tries % len(self._addresses)]
+        self._tries += 1
+        return await asyncio.wait_for(
+            aio_pika.connect(address, client_properties={"connection_name": self._name}),
+            patience_seconds(len(self._addresses), CONNECT_SECONDS),
+        )
 
     async def channel(self, *, confirms: bool, prefetch: int = 0) -> AbstractChannel:
         """A long-lived channel whose loss is the line's loss."""
@@ -125,6 +133,10 @@ class Line:
 
     def _on_loss(self, *_: Any) -> None:
         self.lose()
+
+
+def _with_heartbeat(address: URL) -> URL:
+    return address.with_query({"heartbeat": str(HEARTBEAT_SECONDS)} | dict(address.query))
 
 
 def explain(error: BaseException) -> str:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-import aio_pika
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from shared.bus.addresses import connect_any
 from shared.bus.line import BROKER_ERRORS, explain
 from shared.bus.room import Room
 from shared.bus.topology import REQUESTS, parking_queue, topology
@@ -86,7 +86,7 @@ async def parked(
 ) -> AsyncIterator[tuple[AbstractChannel, list[Letter]]]:
     """Every letter, held unacknowledged: closing the channel puts back what was not removed."""
     try:
-        connection = await aio_pika.connect(amqp_url, timeout=WAIT_SECONDS)
+        connection = await connect_any(amqp_url, WAIT_SECONDS)
         async with connection:
             channel = await connection.channel(on_return_raises=True)
             yield channel, await _take_all(channel, rooms)

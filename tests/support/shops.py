@@ -27,8 +27,8 @@ import aiohttp
 
 from services.auditing import audit
 from services.rooms import DATABASES, ROLES, all_rooms, migration_folders
-from shared.bus.declare import apply
-from shared.bus.topology import permissions, topology
+from shared.bus.declare import apply, apply_users
+from shared.bus.topology import topology
 from tests.support.postgres import Databases
 from tests.support.rabbit import Broker
 
@@ -218,7 +218,7 @@ def _environment(
     env = {
         "FLINT_PORT": str(port),
         "FLINT_PUBLIC_URL": f"http://localhost:{port}",
-        "FLINT_SECRET_KEY": "k" * 40,
+        "FLINT_SECRET_KEY": "only-for-this-test-run-0123456789",
         "FLINT_RATE_LIMIT_PER_SECOND": "100000",
         "FLINT_BUYER_RATE_LIMIT_PER_SECOND": "100000",
         "FLINT_TOPOLOGY_AMQP_URL": amqp_url,
@@ -230,19 +230,15 @@ def _environment(
 
 async def _broker_users(broker: Broker, amqp_url: str) -> dict[str, str]:
     """One user per service with exactly the permissions that the topology derives for it."""
-    api = urlsplit(broker.api_url)
-    headers = {"Authorization": aiohttp.encode_basic_auth(api.username or "", api.password or "")}
-    base = f"{api.scheme}://{api.hostname}:{api.port}/api"
     amqp = urlsplit(amqp_url)
     vhost = amqp.path.removeprefix("/")
-    urls = {}
-    async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as http:
-        for room in all_rooms():
-            name = f"{vhost}-{room.name}"
-            await http.put(f"{base}/users/{name}", json={"password": PASSWORD, "tags": ""})
-            await http.put(f"{base}/permissions/{vhost}/{name}", json=permissions(room))
-            where = f"{name}:{PASSWORD}@{amqp.hostname}:{amqp.port}"
-            urls[room.name] = amqp._replace(netloc=where).geturl()
+    urls = {
+        role: amqp._replace(
+            netloc=f"{vhost}-{role}:{PASSWORD}@{amqp.hostname}:{amqp.port}"
+        ).geturl()
+        for role in ROLES
+    }
+    await apply_users(all_rooms(), urls, broker.api_url)
     return urls
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from shared import config
 from shared.config import ConfigurationError, Settings, load, with_local_defaults
 
-KEY = "k" * 32
+KEY = "0123456789abcdef" * 2
 GATEWAY = {
     "FLINT_GATEWAY_DATABASE_URL": "postgresql://gateway@db/gateway",
     "FLINT_GATEWAY_AMQP_URL": "amqp://gateway@mq/flint",
@@ -92,6 +92,33 @@ def test_a_secret_of_exactly_32_characters_is_long_enough(monkeypatch: pytest.Mo
     set_all(monkeypatch, GATEWAY)
 
     assert load(["gateway"]).secret("secret_key") == KEY
+
+
+def test_a_long_secret_that_anybody_could_guess_is_refused(monkeypatch: pytest.MonkeyPatch):
+    set_all(monkeypatch, GATEWAY | {"FLINT_SECRET_KEY": "ab" * 32})
+
+    with pytest.raises(ConfigurationError, match="FLINT_SECRET_KEY is hardly random"):
+        load(["gateway"])
+
+
+@pytest.mark.parametrize(
+    "name", ["FLINT_GATEWAY_DATABASE_URL", "FLINT_GATEWAY_AMQP_URL", "FLINT_ADMIN_DATABASE_URL"]
+)
+@pytest.mark.parametrize(
+    "login, is_weak",
+    [("u:guest@mq", True), ("u:@a,b", True), ("u:0123456789abcdef@mq", False), ("u@mq", False),
+     ("guest:guest@localhost:5672", False)],
+)  # fmt: skip
+def test_a_short_password_is_refused_unless_it_never_leaves_the_machine(
+    name: str, login: str, is_weak: bool, monkeypatch: pytest.MonkeyPatch
+):
+    set_all(monkeypatch, GATEWAY | {name: f"amqp://{login}/flint"})
+
+    if is_weak:
+        with pytest.raises(ConfigurationError, match=f"the password in {name} is shorter than 16"):
+            load(["gateway"])
+    else:
+        load(["gateway"])
 
 
 def test_no_value_is_ever_shown(monkeypatch: pytest.MonkeyPatch):
