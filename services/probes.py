@@ -15,6 +15,7 @@ import orjson
 from aiohttp import web
 
 from services.web import listening
+from shared import clock
 
 Checks = Mapping[str, bool]
 Check = Callable[[], Awaitable[Checks]]
@@ -75,7 +76,10 @@ async def ready(request: web.Request) -> web.Response:
     checks = await request.app[READINESS].all()
     is_ready = all(all(found.values()) for found in checks.values())
     status = "ok" if is_ready else "unavailable"
-    return _answer(200 if is_ready else 503, {"status": status, "checks": checks})
+    body: dict[str, object] = {"status": status, "checks": checks}
+    if words := clock.warning():  # it works all the same, on the database's time
+        body["warnings"] = [words]
+    return _answer(200 if is_ready else 503, body)
 
 
 def _answer(status: int, body: Mapping[str, object]) -> web.Response:

@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
-from shared.db.migrate import MigrationError, pending
-from shared.db.pool import Pool, is_outage, open_pool, reason
+from shared.db.migrate import MigrationError, examine
+from shared.db.pool import Pool, is_outage, open_pool, trouble
 from shared.errors import Unavailable
 
 log = structlog.get_logger("flint.process")
@@ -40,25 +40,29 @@ def stop_on_signals() -> asyncio.Event:
 async def patient_pool(
     dsn: str, *, name: str, size: int, folders: Sequence[Path], stop: asyncio.Event
 ) -> Pool:
-    """A pool on a migrated database, however late database and migrations come.
+    """A pool on a migrated database, however late database, role and migrations come.
 
-    Says every two seconds what it waits for. A schema newer than this code is an error.
+    Says every two seconds what it waits for, and goes on by itself when that is mended.
     Raises Stopped when `stop` is set meanwhile.
     """
     while True:
         try:
-            missing = await pending(dsn, folders)
-            if not missing:
+            schema = await examine(dsn, folders)
+            if schema.newer:  # they only added: see the rules in deploy/README.md
+                log.info("database.newer", database=name, files=schema.newer)
+            if not schema.missing:
                 return await open_pool(dsn, name=name, size=size)
+            missing = schema.missing
             log.warning(
                 "database.behind", database=name, missing=missing, next_step="run `flint migrate`"
             )
-        except MigrationError:
-            raise
+        except MigrationError as error:
+            log.warning("database.unusable", database=name, reason=str(error))
         except Exception as error:
             if not (isinstance(error, Unavailable) or is_outage(error)):
                 raise
-            log.warning("database.unreachable", database=name, reason=reason(error))
+            words = str(error) if isinstance(error, Unavailable) else trouble(error)
+            log.warning("database.unreachable", database=name, reason=words)
         if await _is_set_within(stop, PATIENCE_SECONDS):
             raise Stopped
 

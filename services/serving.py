@@ -128,7 +128,7 @@ async def _serve_http(
     gateway = Gateway(
         caller=part.transport,
         pool=part.pool,
-        secret_key=settings.secret("secret_key"),
+        secret_key=settings.signing_keys(),
         public_url=settings.public_url,
         providers=started.providers,
         hub=started.hub,

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[int, Field(ge=0, le=5)] = 0
 
     secret_key: SecretStr | None = None
+    secret_key_previous: SecretStr | None = None
     links_database_url: SecretStr | None = None
     sessions_database_url: SecretStr | None = None
     orders_database_url: SecretStr | None = None
@@ -70,6 +71,11 @@ class Settings(BaseSettings):
         value: SecretStr | None = getattr(self, name)
         assert value is not None, f"{name} was not required at the start"
         return value.get_secret_value()
+
+    def signing_keys(self) -> list[str]:
+        """What page tokens are read with; the last one, the current key, signs them."""
+        previous = self.secret_key_previous
+        return [*([previous.get_secret_value()] if previous else []), self.secret("secret_key")]
 
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from datetime import UTC, datetime
 from typing import Final
 
 from ulid import ULID
+
+from shared.clock import unix_seconds
 
 # fmt: off
 PREFIXES: Final = frozenset({
@@ -30,7 +31,7 @@ def new_ulid() -> str:
     Not `ULID()`: within a millisecond that one counts up by one, and a buyer who knows one
     session's id would know the next.
     """
-    milliseconds = time.time_ns() // 1_000_000
+    milliseconds = int(unix_seconds() * 1000)
     return str(ULID(milliseconds.to_bytes(6, "big") + os.urandom(10)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -15,7 +15,9 @@ from services.gateway.pages.views import DemoLink
 from services.gateway.pictures.easel import Easel
 from services.gateway.rates import RateLimit
 from services.gateway.recent import RecentLinks
+from services.gateway.signing import SecretKey
 from shared.bus.caller import Caller
+from shared.clock import utc_now
 from shared.db.pool import Pool
 
 if TYPE_CHECKING:
@@ -30,10 +32,6 @@ async def _always_well() -> Mapping[str, Any]:
     return {}
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass
 class Gateway:
     """The parts of one gateway process. `hub` has to be the one its room rings.
@@ -44,7 +42,7 @@ class Gateway:
 
     caller: Caller
     pool: Pool
-    secret_key: str
+    secret_key: SecretKey
     public_url: str = "http://localhost:8080"
     providers: Providers | None = None
     hub: Hub = field(default_factory=Hub)
@@ -54,7 +52,7 @@ class Gateway:
     )
     trusted_proxies: int = 0
     health: Callable[[], Awaitable[Mapping[str, Any]]] = _always_well
-    clock: Callable[[], datetime] = _utc_now
+    clock: Callable[[], datetime] = utc_now
     version: str = "0.1.0"
     demo_links: tuple[DemoLink, ...] = ()  # what the home page offers to try; `flint run` sets it
     recent_links: RecentLinks = field(default_factory=RecentLinks)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 
+from services.gateway.signing import SecretKey, signed
 from shared.errors import Refusal
 
 LIFETIME: Final = timedelta(hours=2)
@@ -30,10 +31,10 @@ class ResolutionContext:
     issued_at: int  # unix seconds
 
 
-def issue(secret_key: str, payment_link_id: str, version: int, now: datetime) -> str:
+def issue(secret_key: SecretKey, payment_link_id: str, version: int, now: datetime) -> str:
     """A fresh token for a page that shows this version of the link."""
     body = [payment_link_id, version, secrets.token_urlsafe(16), int(now.timestamp())]
-    return str(URLSafeSerializer(secret_key, salt=_SALT).dumps(body))
+    return str(signed(secret_key, _SALT).dumps(body))
 
 
 def expires_at(now: datetime) -> datetime:
@@ -41,10 +42,12 @@ def expires_at(now: datetime) -> datetime:
     return now + LIFETIME
 
 
-def read(secret_key: str, token: str, payment_link_id: str, now: datetime) -> ResolutionContext:
+def read(
+    secret_key: SecretKey, token: str, payment_link_id: str, now: datetime
+) -> ResolutionContext:
     """What a token says; a bad, expired or other link's one is refused."""
     try:
-        link_id, version, nonce, issued_at = URLSafeSerializer(secret_key, salt=_SALT).loads(token)
+        link_id, version, nonce, issued_at = signed(secret_key, _SALT).loads(token)
     except (BadData, ValueError, TypeError):
         raise _invalid("The 'resolution_context' is not one of ours.") from None
     if link_id != payment_link_id:

@@ -12,8 +12,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -27,8 +27,17 @@ from shared.bus.recording import Recording, drain
 from shared.bus.room import Handler, Room
 from shared.bus.transport import Lane, Settled
 from shared.bus.tx import Said, Tx
+from shared.clock import unix_seconds, utc_now
 from shared.contracts.base import TOPICS, Command, Effect, Envelope, Message, Query
-from shared.db.pool import Connection, Pool, UniqueViolation, connection, is_outage, transaction
+from shared.db.pool import (
+    Connection,
+    Pool,
+    UniqueViolation,
+    answers,
+    connection,
+    is_outage,
+    transaction,
+)
 from shared.db.pool import reason as database_reason
 from shared.errors import DeadlineExceeded, Refusal
 from shared.loops import endless
@@ -82,7 +91,7 @@ class Consumer:
         public_url: str = "http://localhost:8080",
         workers: int = WORKERS,
         attempts_max: int = ATTEMPTS_MAX,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.room = room
         self._pool = pool
@@ -129,6 +138,9 @@ class Consumer:
             settled = await self._dispatch(envelope, lane, is_redelivered)
         except Exception as error:  # the one place where any failure becomes a fate
             settled = self._failed(envelope, error)
+        if lane != "rpc" and _is_outage(settled) and not await answers(self._pool):
+            # Our own database is away, for minutes or for days: that is no try of this message.
+            settled = replace(settled, fate=Fate.RETRY, is_counted=False)
         _note(self.room.name, envelope, settled, started)
         return settled
 
@@ -146,7 +158,7 @@ class Consumer:
             )
 
     async def _dispatch(self, envelope: Envelope, lane: Lane, is_redelivered: bool) -> Settled:
-        if envelope.deadline and time.time() > envelope.deadline:
+        if envelope.deadline and unix_seconds() > envelope.deadline:
             return Settled(Fate.ACK, reason="deadline passed before it was started")
         if envelope.topic in self._recorded:
             return await self._recording.keep(envelope)
@@ -286,7 +298,7 @@ class Consumer:
 
     def _is_hopeless(self, job: _Job, began: float, attempt: int) -> bool:
         if job.envelope.deadline:
-            return time.time() > job.envelope.deadline or attempt > OUTAGE_RETRIES
+            return unix_seconds() > job.envelope.deadline or attempt > OUTAGE_RETRIES
         # A message without a waiting caller is held while the database is away: handing it to
         # the retry queue would only burn its attempts.
         return time.monotonic() - began > DATABASE_WAIT_SECONDS
@@ -336,6 +348,10 @@ def _wire_failure(error: Exception) -> WireReply:
         return WireReply(refusal=error.to_wire())
     is_silent = isinstance(error, DeadlineExceeded) or is_outage(error)
     return WireReply(failure="outage" if is_silent else "bug")
+
+
+def _is_outage(settled: Settled) -> bool:
+    return settled.fate is not Fate.ACK and getattr(settled.reply, "failure", "") == "outage"
 
 
 def _settle(job: _Job, result: _Result) -> None:

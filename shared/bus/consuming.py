@@ -121,7 +121,7 @@ class RoomConsumption:
         if message.reply_to and settled.reply is not None:
             await self._answer(message, envelope, settled.reply)
         if settled.fate is Fate.RETRY and lane != "rpc":
-            await self._retry(queue, envelope, message)
+            await self._retry(queue, envelope, message, settled)
         elif settled.fate is Fate.BURY and lane != "rpc":
             await self._bury(queue, envelope, message, settled)
 
@@ -134,9 +134,10 @@ class RoomConsumption:
         except Unavailable as error:  # the work is committed; the caller asks again
             log.warning("reply.lost", topic=envelope.topic, reason=str(error))
 
-    async def _retry(self, queue: str, envelope: Envelope, message: Any) -> None:
+    async def _retry(self, queue: str, envelope: Envelope, message: Any, settled: Settled) -> None:
         level = retry_level(envelope.attempt, self._retry_levels)
-        headers = {**(message.headers or {}), "x-attempt": envelope.attempt + 1}
+        attempt = envelope.attempt + settled.is_counted
+        headers = {**(message.headers or {}), "x-attempt": attempt}
         await self._send(RETRY, retry_queue(queue, level), _copy(message, headers))
 
     async def _bury(self, queue: str, envelope: Envelope, message: Any, settled: Settled) -> None:

@@ -19,6 +19,7 @@ from shared.bus.fate import Fate
 from shared.bus.outbox import MessageKind
 from shared.bus.room import Room, topics_of
 from shared.bus.transport import Lane, Receiver, RetryLater, Settled, Subscription, Unroutable
+from shared.clock import unix_seconds
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import DeadlineExceeded, Unavailable
 from shared.ids import new_id
@@ -76,7 +77,7 @@ class LocalTransport:
             context=context,
             keyed=is_keyed,
             body_hash=body_hash,
-            deadline=time.time() + timeout_seconds,
+            deadline=unix_seconds() + timeout_seconds,
         )
         receiver = self._receiver_of(envelope.topic)
         task = asyncio.ensure_future(receiver.deliver(envelope, "rpc"))

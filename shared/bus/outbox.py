@@ -20,6 +20,7 @@ from shared.ids import new_id
 
 LEASE_SECONDS: Final = 10
 CLAIM_LIMIT: Final = 200
+REASON_MAX: Final = 300
 MessageKind = Literal["event", "command", "effect"]
 
 WRITE: Final = """
@@ -69,7 +70,7 @@ DELETE_SENT: Final = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 POSTPONE: Final = """
     UPDATE outbox
     SET lease_until = NULL, lease_by = NULL, next_at = now() + make_interval(secs => $2),
-        tries = CASE WHEN $3 THEN tries ELSE greatest(tries - 1, 0) END
+        tries = CASE WHEN $3 THEN tries ELSE greatest(tries - 1, 0) END, reason = $4
     WHERE id = $1
 """
 
@@ -208,9 +209,11 @@ async def delete_sent(db: Connection, ids: Sequence[int]) -> None:
     await db.execute(DELETE_SENT, ids)
 
 
-async def postpone(db: Connection, row_id: int, seconds: float, *, was_tried: bool = True) -> None:
+async def postpone(
+    db: Connection, row_id: int, seconds: float, reason: str, *, was_tried: bool = True
+) -> None:
     """Not confirmed: let go of the lease and try again later. What was not tried is not counted."""
-    await db.execute(POSTPONE, row_id, seconds, was_tried)
+    await db.execute(POSTPONE, row_id, seconds, was_tried, reason[:REASON_MAX])
 
 
 async def park(db: Connection, row: OutboxRow, queue: str, reason: str) -> None:

@@ -10,13 +10,13 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from shared.bus.fate import Fate
 from shared.bus.room import Room
 from shared.bus.transport import Settled
 from shared.bus.tx import Tx
+from shared.clock import utc_now
 from shared.contracts.base import Envelope
 from shared.db.pool import Pool, is_outage, transaction
 
@@ -84,7 +84,7 @@ class Recording:
         for attempt in range(OUTAGE_RETRIES):
             try:
                 async with asyncio.timeout(KEEP_SECONDS), transaction(self._pool) as db:
-                    tx = Tx(db, datetime.now(UTC), envelopes[0].context)
+                    tx = Tx(db, utc_now(), envelopes[0].context)
                     await self._room.recorder(envelopes, tx)
             except Exception as error:
                 if not is_outage(error) or attempt == OUTAGE_RETRIES - 1:

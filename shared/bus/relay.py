@@ -129,7 +129,7 @@ class Relay:
                 delay = retry_delay(tries, self._retry_delays) if wants_retry else _backoff(tries)
                 if not was_tried:
                     delay = UNREACHABLE_SECONDS
-                await outbox.postpone(db, row.id, delay, was_tried=was_tried)
+                await outbox.postpone(db, row.id, delay, reason, was_tried=was_tried)
         except Exception as error:
             if not is_outage(error):
                 raise

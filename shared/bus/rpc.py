@@ -7,7 +7,6 @@ Timeout means unknown: the caller asks again with the same message id, or reads.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Final, TypeVar
 from uuid import uuid4
 
@@ -21,6 +20,7 @@ from shared.bus.caller import WireReply
 from shared.bus.line import BROKER_ERRORS, explain
 from shared.bus.topology import REQUESTS
 from shared.bus.wire import remaining_ms, to_message
+from shared.clock import unix_seconds
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import DeadlineExceeded, Unavailable
 from shared.ids import new_id
@@ -66,7 +66,7 @@ class RpcCaller:
             context=context,
             keyed=is_keyed,
             body_hash=body_hash,
-            deadline=time.time() + timeout_seconds,
+            deadline=unix_seconds() + timeout_seconds,
         )
 
     async def ask(self, envelope: Envelope, timeout_seconds: float) -> WireReply:

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
 
-from shared.bus import inbox, outbox
+from shared.bus import inbox, outbox, timekeeping
 from shared.bus.consumer import Consumer
 from shared.bus.fate import RETRY_DELAYS_SECONDS
 from shared.bus.relay import Relay
 from shared.bus.room import SWEEP_BATCH, Room, Sweep
 from shared.bus.transport import Subscription, Transport
 from shared.bus.tx import Tx
+from shared.clock import utc_now
 from shared.contracts.base import Context, Envelope
-from shared.db.pool import Pool, connection, is_outage, transaction
+from shared.db.pool import Pool, answers, is_outage, transaction
 from shared.db.pool import reason as database_reason
 from shared.errors import Unavailable
 from shared.ids import new_ulid
@@ -77,11 +77,13 @@ class Service:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then take nothing more, finish what is held, publish it, return."""
+        await timekeeping.ask(self.pool)  # before the first message is given a time
         async with asyncio.TaskGroup() as group:
             sweeping = [endless(one.name, self._sweep_forever(one)) for one in self._sweeps()]
             loops = [
                 group.create_task(self.consumer.run()),
                 group.create_task(self.relay.run()),
+                group.create_task(endless("clock", timekeeping.keep_time(self.pool))),
                 *(group.create_task(one) for one in sweeping),
             ]
             self._subscription = await self._transport.subscribe(self.consumer)
@@ -96,22 +98,13 @@ class Service:
         """What `/readyz` says of this room: every value true when it can work."""
         relay_age = time.monotonic() - self.relay.last_poll_at
         return {
-            "database": await self._database_answers(),
+            "database": await answers(self.pool),
             "broker": self._subscription is not None and self._transport.is_healthy(),
             "relay": relay_age < RELAY_STALE_SECONDS,
         }
 
     def _sweeps(self) -> tuple[Sweep, ...]:
         return (*self.room.sweeps, CLEAN_INBOX)
-
-    async def _database_answers(self) -> bool:
-        try:
-            async with asyncio.timeout(2), connection(self.pool) as db:
-                return bool(await db.fetchval("SELECT true"))
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            return False
 
     async def _sweep_forever(self, sweep: Sweep) -> None:
         while True:
@@ -126,7 +119,7 @@ class Service:
 
     async def sweep_once(self, sweep: Sweep) -> int:
         """One batch in one transaction; its facts leave after the commit like any other's."""
-        now = datetime.now(UTC)
+        now = utc_now()
         context = Context(request_id=f"sweep:{sweep.name}")
         async with asyncio.timeout(SWEEP_SECONDS), transaction(self.pool) as db:
             tx = Tx(db, now, context, public_url=self._public_url)

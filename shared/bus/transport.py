@@ -24,6 +24,7 @@ class Settled:
     reply: WireReply | None = None
     reason: str = ""
     handler: str = ""
+    is_counted: bool = True  # whether a retry is one of the tries that have an end
 
 
 class Unroutable(Exception):

@@ -6,7 +6,6 @@ flight under one id would swap their fates. The id that is deduplicated travels 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +16,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.bus.outbox import MessageKind
+from shared.clock import unix_seconds
 from shared.contracts.base import Context, Envelope
 from shared.contracts.types import rfc3339
 
@@ -161,4 +161,4 @@ def _text(value: Any) -> str:
 
 def remaining_ms(deadline: float) -> int:
     """Milliseconds left until a deadline, at least 1 (0 would mean: expire at once)."""
-    return max(1, int((deadline - time.time()) * 1000))
+    return max(1, int((deadline - unix_seconds()) * 1000))

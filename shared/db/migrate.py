@@ -3,6 +3,11 @@
 Everything happens under one advisory lock, tried for in a loop: a blocking lock would hold a
 snapshot and deadlock with CREATE INDEX CONCURRENTLY. Files only go forward; an applied file that
 was edited, or a database that is newer than this code, is refused before anything is touched.
+
+A file only expands, so that the release before it runs on the new schema as well; one that takes
+something away says so (`-- contract: needs flint 0.3.0`), and the ledger remembers it: a release
+that is older than that refuses to run on the database. `deploy/README.md` has the rules, and
+`tests/contracts/test_migration_rules.py` checks them.
 """
 
 from __future__ import annotations
@@ -12,12 +17,17 @@ import contextlib
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+
+from shared.db.pool import OUTAGES, trouble
+from shared.errors import Unavailable
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -40,11 +50,16 @@ CREATE_LEDGER: Final = """
         applied_at timestamptz NOT NULL DEFAULT now()
     )
 """
+# Added to the ledgers of 0.1: the oldest release that can run on the database from this file on.
+EXPAND_LEDGER: Final = "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS needs text"
 LEDGER_EXISTS: Final = "SELECT to_regclass('schema_migrations') IS NOT NULL"
-READ_LEDGER: Final = "SELECT file, sha256 FROM schema_migrations"
-ADD_TO_LEDGER: Final = "INSERT INTO schema_migrations (file, sha256) VALUES ($1, $2)"
+READ_LEDGER: Final = """
+    SELECT file, sha256, to_jsonb(ledger) ->> 'needs' AS needs FROM schema_migrations AS ledger
+"""
+ADD_TO_LEDGER: Final = "INSERT INTO schema_migrations (file, sha256, needs) VALUES ($1, $2, $3)"
 
 MARK: Final = re.compile(r"^--\s*migrate:(up|down)\b(.*)$", re.MULTILINE)
+CONTRACT: Final = re.compile(r"^-- contract: needs flint (\d+\.\d+\.\d+)$", re.MULTILINE)
 
 
 class MigrationError(Exception):
@@ -53,28 +68,74 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
+    """One file; `needs` is the oldest release that runs on what it leaves, if it contracts."""
+
     file: str
     sql: str
     sha256: str
     in_transaction: bool
+    needs: str | None = None
 
 
-async def migrate(dsn: str, folders: Sequence[Path]) -> list[str]:
-    """Apply what is missing, folder by folder, and name the files applied."""
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A line of a database's ledger."""
+
+    sha256: str
+    needs: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A database beside this code: files it lacks, and files that only a newer release knows."""
+
+    missing: list[str]
+    newer: list[str]
+
+
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
+async def migrate(
+    dsn: str, folders: Sequence[Path], say: Callable[[str], None] = silent
+) -> list[str]:
+    """Apply what is missing, folder by folder, and name the files applied.
+
+    Raises MigrationError, and changes nothing, for a database that is newer than this code.
+    """
     migrations = read_folders(folders)
     async with _connected(dsn) as db, _locked(db):
         await db.execute(CREATE_LEDGER)
-        missing = _missing(migrations, await _ledger(db))
+        await db.execute(EXPAND_LEDGER)
+        ledger = await _ledger(db)
+        _refuse_newer(_newer(migrations, ledger))
+        missing = _missing(migrations, ledger)
         for migration in missing:
+            began = time.monotonic()
             await _apply(db, migration)
+            say(f"{migration.file} ({time.monotonic() - began:.2f} s)")
     return [migration.file for migration in missing]
 
 
-async def pending(dsn: str, folders: Sequence[Path]) -> list[str]:
-    """The files `migrate` would apply; changes nothing and takes no lock."""
+async def examine(dsn: str, folders: Sequence[Path]) -> Schema:
+    """How a database stands to this code; changes nothing and takes no lock.
+
+    Raises MigrationError if this code must not run on it: a file that was edited, or one of a
+    newer release that took away what this release needs.
+    """
     migrations = read_folders(folders)
     async with _connected(dsn) as db:
-        return [migration.file for migration in _missing(migrations, await _ledger(db))]
+        ledger = await _ledger(db)
+    newer = _newer(migrations, ledger)
+    _refuse_newer([file for file in newer if _is_beyond(ledger[file].needs)])
+    missing = [migration.file for migration in _missing(migrations, ledger)]
+    return Schema(missing, newer)
+
+
+async def pending(dsn: str, folders: Sequence[Path]) -> list[str]:
+    """The files `migrate` would apply; see `examine`."""
+    return (await examine(dsn, folders)).missing
 
 
 def read_folders(folders: Sequence[Path]) -> list[Migration]:
@@ -95,18 +156,34 @@ def _read(path: Path) -> Migration:
         sql=text[marks[0].end() : end].strip(),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         in_transaction="transaction:false" not in marks[0][2],
+        needs=found[1] if (found := CONTRACT.search(text)) else None,
     )
 
 
-def _missing(migrations: Sequence[Migration], ledger: Mapping[str, str]) -> list[Migration]:
-    unknown = sorted(ledger.keys() - {migration.file for migration in migrations})
-    if unknown:
+def _newer(migrations: Sequence[Migration], ledger: Mapping[str, Applied]) -> list[str]:
+    return sorted(ledger.keys() - {migration.file for migration in migrations})
+
+
+def _is_beyond(needs: str | None) -> bool:
+    return needs is not None and _parts(needs) > _parts(version("flint-pay"))
+
+
+def _parts(release: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", release)[:3]]
+
+
+def _refuse_newer(files: Sequence[str]) -> None:
+    if files:
         raise MigrationError(
-            f"The database is newer than this flint, it already has {', '.join(unknown)}: "
+            f"The database is newer than this flint, it already has {', '.join(files)}: "
             "run the newer version, or restore the backup made before the upgrade"
         )
+
+
+def _missing(migrations: Sequence[Migration], ledger: Mapping[str, Applied]) -> list[Migration]:
     for migration in migrations:
-        if ledger.get(migration.file, migration.sha256) != migration.sha256:
+        applied = ledger.get(migration.file)
+        if applied is not None and applied.sha256 != migration.sha256:
             raise MigrationError(
                 f"{migration.file} was edited after it was applied: "
                 "restore the file and put the change into a new one"
@@ -114,10 +191,11 @@ def _missing(migrations: Sequence[Migration], ledger: Mapping[str, str]) -> list
     return [migration for migration in migrations if migration.file not in ledger]
 
 
-async def _ledger(db: Connection) -> dict[str, str]:
+async def _ledger(db: Connection) -> dict[str, Applied]:
     if not await db.fetchval(LEDGER_EXISTS):
         return {}
-    return {row["file"]: row["sha256"] for row in await db.fetch(READ_LEDGER)}
+    rows = await db.fetch(READ_LEDGER)
+    return {row["file"]: Applied(row["sha256"], row["needs"]) for row in rows}
 
 
 async def _apply(db: Connection, migration: Migration) -> None:
@@ -126,7 +204,7 @@ async def _apply(db: Connection, migration: Migration) -> None:
     try:
         async with db.transaction() if migration.in_transaction else contextlib.nullcontext():
             await db.execute(migration.sql)
-            await db.execute(ADD_TO_LEDGER, migration.file, migration.sha256)
+            await db.execute(ADD_TO_LEDGER, migration.file, migration.sha256, migration.needs)
     except asyncpg.LockNotAvailableError as error:
         raise MigrationError(
             f"{migration.file} waited {SETTINGS['lock_timeout']} for a table in use; "
@@ -138,11 +216,21 @@ async def _apply(db: Connection, migration: Migration) -> None:
 
 @contextlib.asynccontextmanager
 async def _connected(dsn: str) -> AsyncIterator[Connection]:
-    db = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=SETTINGS)
+    try:
+        db = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=SETTINGS)
+    except OUTAGES as error:
+        raise Unavailable(f"{place_of(dsn)} cannot be used: {trouble(error)}") from error
     try:
         yield db
     finally:
         await db.close()
+
+
+def place_of(dsn: str) -> str:
+    """Which database an address names, without its password."""
+    parts = urlsplit(dsn)
+    host = parts.hostname or parse_qs(parts.query).get("host", ["this machine"])[0]
+    return f"The database {parts.path.removeprefix('/')} on {host}"
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,8 @@ asyncpg's own query timeout is no bound (a frozen backend hangs the release), so
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -37,13 +39,17 @@ OUTAGES: Final = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the driver, when a connection dies in the middle of its words
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.QueryCanceledError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.LockNotAvailableError,
-    asyncpg.DiskFullError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory
+    asyncpg.PostgresSystemError,  # the server cannot write its own files
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that has not been promoted yet
+    asyncpg.InvalidAuthorizationSpecificationError,  # a password that is being rotated
+    asyncpg.InvalidCatalogNameError,  # a database that is not there yet
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.InvalidCachedStatementError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -93,7 +99,7 @@ async def open_pool(
             },
         )
     except OUTAGES as error:
-        raise Unavailable(f"The {name} database cannot be reached: {reason(error)}") from error
+        raise Unavailable(f"The {name} database cannot be used: {trouble(error)}") from error
 
 
 @asynccontextmanager
@@ -118,6 +124,17 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise
 
 
+async def answers(pool: Pool) -> bool:
+    """Whether the database answers, asked now and within two seconds."""
+    try:
+        async with asyncio.timeout(ACQUIRE_SECONDS), connection(pool) as db:
+            return bool(await db.fetchval("SELECT true"))
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return False
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether trying the whole unit again may help. Constraint and data errors are bugs.
 
@@ -134,3 +151,26 @@ def reason(error: BaseException) -> str:
     constraint = getattr(error, "constraint_name", None)
     words = [type(error).__name__, f"sqlstate {state}" if state else "", constraint or ""]
     return " ".join(word for word in words if word)
+
+
+_TROUBLES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (asyncpg.InvalidPasswordError, "it refuses the password: is the one in the address current?"),
+    (asyncpg.InvalidAuthorizationSpecificationError, "it refuses the role: does the role exist?"),
+    (asyncpg.InvalidCatalogNameError, "there is no such database on that server: create it"),
+    (asyncpg.InsufficientPrivilegeError, "the role lacks a right: make it the database's owner"),
+    (asyncpg.TooManyConnectionsError, "it has no connection left: raise max_connections"),
+    (asyncpg.DiskFullError, "its disk is full: free or add space"),
+    (asyncpg.CannotConnectNowError, "it is starting up or shutting down"),
+    (ConnectionRefusedError, "nobody listens there: is the server running?"),
+    (FileNotFoundError, "nobody listens there: is the server running?"),
+    (socket.gaierror, "its host name is unknown"),
+    (TimeoutError, "no answer in time: is the network open?"),
+)
+
+
+def trouble(error: BaseException) -> str:
+    """Why a database cannot be used, in words for whoever has to mend it."""
+    for kind, words in _TROUBLES:
+        if isinstance(error, kind):
+            return f"{words} ({reason(error)})"
+    return reason(error)

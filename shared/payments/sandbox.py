@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from shared.clock import utc_now
 from shared.contracts.payments import FailureCode, Outcome
 from shared.db.pool import Connection, Pool, Record, connection, is_outage, open_pool, reason
 from shared.errors import Unavailable, not_found
@@ -211,7 +212,7 @@ class Sandbox:
 
     async def tokenize(self, card: Card) -> str:
         """The token of a test card. Raises `Refusal` with the field it is about."""
-        return token_of(card, today=datetime.now(UTC))
+        return token_of(card, today=utc_now())
 
     async def charge(self, request: ProviderRequest) -> ProviderAnswer:
         """Take the money, as the token's card behaves."""

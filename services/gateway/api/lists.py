@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, get_origin
 
 import orjson
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 from multidict import MultiMapping
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from services.gateway.signing import SecretKey, signed
 from shared.contracts.base import Context
 from shared.contracts.lists import Cursor, SortDirection
 from shared.contracts.types import Time, text
@@ -118,21 +119,23 @@ def _is_list(kind: type[QueryParams], name: str) -> bool:
 
 
 def token_of(
-    cursor: Cursor | None, params: ListParams, *, secret_key: str, context: Context, path: str
+    cursor: Cursor | None, params: ListParams, *, secret_key: SecretKey, context: Context, path: str
 ) -> str:
     """The token of the page after this one; empty at the end."""
     if cursor is None:
         return ""
     body = [*cursor, _fingerprint(params, context, path)]
-    return str(URLSafeSerializer(secret_key, salt=_SALT).dumps(body))
+    return str(signed(secret_key, _SALT).dumps(body))
 
 
-def cursor_of(params: ListParams, *, secret_key: str, context: Context, path: str) -> Cursor | None:
+def cursor_of(
+    params: ListParams, *, secret_key: SecretKey, context: Context, path: str
+) -> Cursor | None:
     """Where the asked-for page begins; refuses a token that is not of this very list."""
     if params.page_token is None:
         return None
     try:
-        body = URLSafeSerializer(secret_key, salt=_SALT).loads(params.page_token)
+        body = signed(secret_key, _SALT).loads(params.page_token)
         sort_value, row_id, fingerprint = body
     except (BadData, ValueError, TypeError):
         raise _bad_token("The 'page_token' is not one of ours.") from None

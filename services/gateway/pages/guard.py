@@ -15,6 +15,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from services.gateway.errors import Failure, Turned
 from services.gateway.gateway import GATEWAY
+from services.gateway.signing import SecretKey, stamped
 
 TOKEN_SECONDS: Final = 26 * 3600  # longer than any session lives
 _SALT: Final = "flint.form-token"
@@ -38,12 +39,12 @@ def _own_origins(request: web.Request) -> tuple[str, ...]:
     return request.app[GATEWAY].public_url, f"http://{request.host}", f"https://{request.host}"
 
 
-def form_token(secret_key: str, subject: str) -> str:
+def form_token(secret_key: SecretKey, subject: str) -> str:
     """A fresh token for one rendering of a form about `subject`."""
     return str(_signer(secret_key).dumps([subject, secrets.token_urlsafe(16)]))
 
 
-def nonce_of(secret_key: str, token: str, subject: str) -> str:
+def nonce_of(secret_key: SecretKey, token: str, subject: str) -> str:
     """The nonce of a token of ours for this subject; anything else is turned away."""
     try:
         named, nonce = _signer(secret_key).loads(token, max_age=TOKEN_SECONDS)
@@ -57,5 +58,5 @@ def nonce_of(secret_key: str, token: str, subject: str) -> str:
 _EXPIRED: Final = Failure(403, "FORM_TOKEN_INVALID", "This form has expired.")
 
 
-def _signer(secret_key: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(secret_key, salt=_SALT)
+def _signer(secret_key: SecretKey) -> URLSafeTimedSerializer:
+    return stamped(secret_key, _SALT)

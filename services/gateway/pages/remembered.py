@@ -13,6 +13,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from services.gateway.gateway import GATEWAY
 from services.gateway.pages import locales
+from services.gateway.signing import SecretKey, stamped
 
 COOKIE: Final = "flint_buyer"
 KEPT_SECONDS: Final = 2 * 3600
@@ -59,13 +60,13 @@ def keep_locale(
     _set(request, answer, locales.COOKIE, locale, checkout_session_id)
 
 
-def seal(secret_key: str, checkout_session_id: str, values: Mapping[str, str]) -> str:
+def seal(secret_key: SecretKey, checkout_session_id: str, values: Mapping[str, str]) -> str:
     """The cookie's text: signed, bound to the session, only the fields that may be kept."""
     kept = {name: values[name][:VALUE_MAX] for name in (*KEPT, PAYING) if values.get(name)}
     return str(_signer(secret_key).dumps([checkout_session_id, kept]))
 
 
-def opened(secret_key: str, sealed: str, checkout_session_id: str) -> dict[str, str]:
+def opened(secret_key: SecretKey, sealed: str, checkout_session_id: str) -> dict[str, str]:
     """What a cookie says; nothing when it is forged, old, or another session's."""
     try:
         named, values = _signer(secret_key).loads(sealed, max_age=KEPT_SECONDS)
@@ -88,5 +89,5 @@ def _set(
     )
 
 
-def _signer(secret_key: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(secret_key, salt=_SALT)
+def _signer(secret_key: SecretKey) -> URLSafeTimedSerializer:
+    return stamped(secret_key, _SALT)

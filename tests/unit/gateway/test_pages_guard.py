@@ -10,13 +10,14 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
-from itsdangerous import TimestampSigner
 
 from services.gateway.errors import Turned
 from services.gateway.gateway import GATEWAY, Gateway
 from services.gateway.pages import guard, remembered
 from services.gateway.pages.answer import own_path, see_other
 from services.gateway.pages.locales import accepted, known_tag, locale_of
+from shared import clock
+from shared.clock import Clock
 from tests.builders_pages import SESSION
 
 SECRET = "a secret of at least thirty-two characters"
@@ -98,7 +99,7 @@ def test_no_text_whatever_passes_for_a_token(text: str):
 
 
 def test_a_token_older_than_any_session_is_turned_away(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: 1_000_000_000)
+    monkeypatch.setattr(clock, "CLOCK", Clock(wall=lambda: 1_000_000_000.0))
     token = guard.form_token(SECRET, SESSION)
     monkeypatch.undo()
 
@@ -129,7 +130,7 @@ def test_a_cookie_of_another_session_or_signature_says_nothing():
 
 
 def test_an_old_cookie_says_nothing(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: 1_000_000_000)
+    monkeypatch.setattr(clock, "CLOCK", Clock(wall=lambda: 1_000_000_000.0))
     sealed = remembered.seal(SECRET, SESSION, {"email": "ada@example.com"})
     monkeypatch.undo()
 
