@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
+from shared.contracts.types import NO_CONTROLS
 from shared.db.pool import is_outage
 from shared.errors import DeadlineExceeded, Kind, Refusal, Unavailable
 from shared.ids import ULID_PATTERN
@@ -255,6 +256,8 @@ _COMPLAINTS: Final = {
 
 
 def _complaint(kind: str, ctx: Mapping[str, Any], given: object) -> str:
+    if kind == "string_pattern_mismatch" and ctx.get("pattern") == NO_CONTROLS:
+        return "may not contain control characters."
     if kind in _COMPLAINTS:
         return _COMPLAINTS[kind].format_map(ctx)
     if kind == "value_error":  # Our own validators' words, unless they name what was sent.

@@ -1,26 +1,23 @@
-"""What buyers answer to a link's questions, and the fingerprint of all they chose.
-
-Pure. Lengths count code points, as people do; bytes are nobody's business here.
-"""
+"""What buyers answer to a link's questions, and the fingerprint of all they chose. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final, assert_never
 
 import orjson
 
+from shared.answers import problem_with
 from shared.contracts.link_requests import CustomField
 from shared.contracts.links import Choices
 from shared.errors import invalid
 
-TEXT_MAX: Final = 255
-TEXTAREA_MAX: Final = 1_000
-
 
 def answered(fields: Sequence[CustomField], values: Mapping[str, str]) -> dict[str, str]:
-    """The accepted answers, in the order of the questions; empty ones are left out."""
+    """The accepted answers, in the order of the questions; empty ones are left out.
+
+    Raises the refusal of the first answer that is none, with `custom_field_values.{key}`.
+    """
     known = {field.key for field in fields}
     for key in values:
         if key not in known:
@@ -30,28 +27,9 @@ def answered(fields: Sequence[CustomField], values: Mapping[str, str]) -> dict[s
 
 
 def _answer(field: CustomField, value: str) -> str:
-    is_blank = not value.strip() or (field.type == "checkbox" and value == "false")
-    if field.is_required and is_blank:
-        param = f"custom_field_values.{field.key}"
-        raise invalid(param, f"'{field.label}' is required.", "CUSTOM_FIELD_REQUIRED")
-    if not value.strip():
-        return ""
-    if (wrong := _what_is_wrong(field, value)) is not None:
-        raise invalid(f"custom_field_values.{field.key}", wrong, "CUSTOM_FIELD_INVALID")
-    return value
-
-
-def _what_is_wrong(field: CustomField, value: str) -> str | None:
-    match field.type:
-        case "text" | "textarea":
-            most = field.max_length or (TEXT_MAX if field.type == "text" else TEXTAREA_MAX)
-            return f"At most {most} characters." if len(value) > most else None
-        case "dropdown":
-            return None if value in field.options else "Choose one of the options."
-        case "checkbox":
-            return None if value in {"true", "false"} else "A checkbox is 'true' or 'false'."
-        case _:
-            assert_never(field.type)
+    if (wrong := problem_with(field, value)) is not None:
+        raise invalid(f"custom_field_values.{field.key}", wrong.message, wrong.code)
+    return value if value.strip() else ""
 
 
 def fingerprint(payment_link_id: str, choices: Choices) -> bytes:

@@ -16,6 +16,7 @@ from services.links.answers import answered
 from services.links.domain import Link, refuse_unavailable
 from services.links.template import (
     Template,
+    asked,
     check,
     currency_mismatch,
     known,
@@ -110,7 +111,7 @@ def shown(link: Link, now: datetime) -> ShownLink:
         status=link.status,
         version=link.version,
         url=link.url,
-        custom_fields=sorted(link.template.custom_fields, key=lambda field: field.sort_order),
+        custom_fields=asked(link.template),
         **fields,
     )
     return ShownLink.model_construct(
@@ -191,8 +192,8 @@ def resolve(link: Link, msg: ResolveLink, *, ulid: str, now: datetime) -> LinkRe
         mode_environment=link.mode_environment,
         offer=made,
         configs=HostedConfigs.model_construct(**_configs(template)),
-        custom_fields=template.custom_fields,
-        custom_field_values=answered(template.custom_fields, choices.custom_field_values),
+        custom_fields=asked(template),
+        custom_field_values=answered(asked(template), choices.custom_field_values),
         customer=choices.customer,
         client_reference_id=msg.client_reference_id,
         utm=msg.utm,

@@ -106,6 +106,11 @@ def check(template: Template) -> None:
     _check_total(template)
 
 
+def asked(template: Template) -> list[CustomField]:
+    """The questions in the order that the merchant wants them asked in."""
+    return sorted(template.custom_fields, key=lambda field: field.sort_order)
+
+
 def _check_unique(param: str, keys: Sequence[str | None]) -> None:
     for index, key in enumerate(keys):
         if key in keys[:index]:
@@ -165,13 +170,18 @@ def refuse_uneven(amount: Money, offered: Sequence[Money], param: str) -> None:
 def _check_field(field: CustomField, param: str) -> None:
     if field.type == "dropdown" and not field.options:
         raise required(f"{param}.options")
-    _check_unique_options(field, param)
+    if not field.label.strip():
+        raise invalid(f"{param}.label", "Nobody can see this label.")
+    _check_options([option.strip() for option in field.options], f"{param}.options")
 
 
-def _check_unique_options(field: CustomField, param: str) -> None:
-    for index, option in enumerate(field.options):
-        if option in field.options[:index]:
-            raise invalid(f"{param}.options[{index}]", f"The option '{option}' is there twice.")
+def _check_options(options: Sequence[str], param: str) -> None:
+    """As a form shows and sends them: spaces at their ends do not make two of one."""
+    for index, option in enumerate(options):
+        if not option:
+            raise invalid(f"{param}[{index}]", "Nobody can see this option.")
+        if option in options[:index]:
+            raise invalid(f"{param}[{index}]", f"The option '{option}' is there twice.")
 
 
 def _check_currency(template: Template) -> None:

@@ -32,6 +32,7 @@ from shared.contracts.types import (
     Slug,
     Strict,
     Time,
+    key,
     text,
 )
 from shared.money import MILLIONTHS_PER_PERCENT, Money, card_step, grossed_up, millionths
@@ -39,7 +40,7 @@ from shared.money import MILLIONTHS_PER_PERCENT, Money, card_step, grossed_up, m
 LinkMode = Literal["standard", "donation", "event"]
 LinkStatus = Literal["active", "inactive"]
 FieldType = Literal["text", "textarea", "dropdown", "checkbox"]
-Key = Annotated[str, text(64, 1)]
+Key = Annotated[str, key(64)]
 Answer = Annotated[str, text(4_096)]
 Frequency = Literal["one_time", "monthly", "yearly"]
 

@@ -21,7 +21,9 @@ from pydantic import (
 from shared.ids import ULID_PATTERN
 
 # Controls never belong in a text; NUL is refused by PostgreSQL itself. Tab and newlines may stay.
-_NO_CONTROLS: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+NO_CONTROLS: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+# A key names a form's field, whose newlines browsers rewrite and whose ends people cannot see.
+KEY: Final = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$"
 _URL_TAIL: Final = r"(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$"
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _RFC3339: Final = re.compile(
@@ -35,8 +37,13 @@ MERCHANT_URL: Final = rf"^(https://{_HOST}|http://(localhost|127\.0\.0\.1)){_URL
 def text(max_length: int, min_length: int = 0) -> StringConstraints:
     """Bounds of a text, in code points; control characters are refused."""
     return StringConstraints(
-        strict=True, min_length=min_length, max_length=max_length, pattern=_NO_CONTROLS
+        strict=True, min_length=min_length, max_length=max_length, pattern=NO_CONTROLS
     )
+
+
+def key(max_length: int) -> StringConstraints:
+    """Bounds of a name within a resource, in code points: one line, no spaces at its ends."""
+    return StringConstraints(strict=True, min_length=1, max_length=max_length, pattern=KEY)
 
 
 def url(pattern: str) -> StringConstraints:

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.gateway.pages.forms import Form, picked_amount, typed_money, whole_number
+from services.gateway.pages.forms import (
+    Form,
+    picked_amount,
+    tidied,
+    typed_money,
+    whole_number,
+)
 from services.gateway.pages.prefill import Carried
+from shared.answers import problem_with
 from shared.contracts.link_requests import CustomField
 from shared.contracts.links import Choices, ResolvedLine, ShownLink
 from shared.errors import Refusal
@@ -17,7 +24,6 @@ from shared.money import Money
 
 Errors = dict[str, str]
 CURRENCY_DEFAULT: Final = "USD"  # of a donation that names no sum at all
-ANSWER_MAX: Final = 4_096
 
 # A refusal's `param` → the form's field.
 FIELDS: Final = {
@@ -103,14 +109,19 @@ def _answers(form: Form, fields: list[CustomField], errors: Errors) -> dict[str,
     answers = {}
     for field in fields:
         name = f"field.{field.key}"
-        answer = form.get(name, "")
-        if field.is_required and not answer:
-            errors[name] = f"{field.label} is required."
-        elif len(answer) > ANSWER_MAX:
-            errors[name] = f"{field.label} is too long."
+        answer = _answer(field, form.get(name, ""))
+        if (wrong := problem_with(field, answer)) is not None:
+            errors[name] = wrong.message
         elif answer:
             answers[field.key] = answer
     return answers
+
+
+def _answer(field: CustomField, typed: str) -> str:
+    """As typed; of a dropdown the option itself, which a form brings back tidied."""
+    if field.type != "dropdown":
+        return typed
+    return next((option for option in field.options if tidied(option) == typed), typed)
 
 
 def _is_chosen(line: ResolvedLine) -> bool:

@@ -24,11 +24,14 @@ _UNSEEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 Form = Mapping[str, str]
 
 
-async def read_form(request: web.Request) -> Form:
-    """The fields of a posted form, of a field sent twice the last one. Turns away all else."""
+async def read_form(request: web.Request, limit: int = FORM_MAX) -> Form:
+    """The fields of a posted form, of a field sent twice the last one. Turns away all else.
+
+    `limit` is in bytes as sent: a character may take twelve of them.
+    """
     if request.content_type != "application/x-www-form-urlencoded":
         raise Turned(unsupported_media("A form has to be sent as a form."))
-    raw = await read_body(request, FORM_MAX)
+    raw = await read_body(request, limit)
     try:
         return fields_of(raw.decode())
     except ValueError:
@@ -38,7 +41,12 @@ async def read_form(request: web.Request) -> Form:
 def fields_of(text: str) -> Form:
     """Fields by name, trimmed, newlines as one character. Raises ValueError for what is no form."""
     pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
-    return {name: _UNSEEN.sub("", value.replace("\r\n", "\n")).strip() for name, value in pairs}
+    return {name: tidied(value) for name, value in pairs}
+
+
+def tidied(value: str) -> str:
+    """A field's value as we read it: no unseen characters, one kind of newline, no outer spaces."""
+    return _UNSEEN.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def shown_again(form: Form) -> dict[str, str]:

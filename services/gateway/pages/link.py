@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from services.gateway import resolution
+from services.gateway.body import BODY_MAX
 from services.gateway.gateway import GATEWAY
 from services.gateway.pages import guard, prefill, remembered
 from services.gateway.pages.answer import brand_of, context_of, count, page, see_other
@@ -24,6 +25,8 @@ from shared.errors import Refusal, not_found
 # In any case; before lowering, which would turn the Kelvin sign into our k.
 SLUG: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 CHANGED: Final = "PAYMENT_LINK_CHANGED_RETRY"
+# Twenty answers of 4 096 characters do not fit into a usual form: as much as the API takes.
+FORM_MAX: Final = BODY_MAX
 OLD_PAGE: Final = "This page was open for too long. Please look at it once more before you go on."
 
 
@@ -51,7 +54,7 @@ async def resolve(request: web.Request) -> web.Response:
     """The buyer's choices become a session. The same page sent twice is the same session."""
     guard.refuse_foreign(request)
     count(request)
-    form = await read_form(request)
+    form = await read_form(request, FORM_MAX)
     return await _resolve_recent(request, form) or await _resolve(request, form)
 
 

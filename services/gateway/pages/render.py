@@ -21,6 +21,7 @@ from babel.numbers import format_currency, get_currency_symbol
 from iso4217 import Currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from services.gateway.pages import theme
 from services.gateway.pages.views import Amount, View
@@ -32,6 +33,8 @@ AMOUNT_MINOR_MAX = 99_999_999_99
 DayStyle = Literal["full", "long"]
 
 _HREF = re.compile(r"https?://[^\s\\]+|/(?![/\\])[^\s\\]*|[?#][^\s\\]*", re.IGNORECASE)
+_UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
+_TURNING = dict.fromkeys((0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _AMOUNT_TEXT = re.compile(r"(\d{0,12})(?:([.,])(\d{0,4}))?")
 
 
@@ -182,7 +185,7 @@ def _environment() -> Environment:
     env.globals.update(asset=asset, integrity=_integrity, countries=_countries)
     env.filters.update(
         money=_money, moment=_moment, major=_major, exponent=_exponent,
-        href=_href, image=theme.image_url, dom_id=_dom_id, pair=_pair,
+        href=_href, image=theme.image_url, dom_id=dom_id, pair=_pair, bdi=_bdi, unturned=_unturned,
     )  # fmt: skip
     return env
 
@@ -214,8 +217,21 @@ def _href(url: str) -> str:
     return url if _HREF.fullmatch(url) else "#"
 
 
-def _dom_id(name: str) -> str:
-    return "f-" + re.sub(r"[^A-Za-z0-9_-]", "-", name)
+def dom_id(name: str) -> str:
+    """The id of a form field: no two names share one, whatever letters a merchant's key is in."""
+    root, dot, key = name.partition(".")
+    escaped = _UNSAFE_IN_ID.sub(lambda found: f":{ord(found[0]):x}:", key)
+    return f"f-{root}{'-' if dot else ''}{escaped}"
+
+
+def _bdi(text: str) -> Markup:
+    """A text of somebody else's: its direction, and whatever turns it, ends with it."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+def _unturned(text: str) -> str:
+    """For places that take no element, such as a title: without the characters that turn text."""
+    return text.translate(_TURNING)
 
 
 @lru_cache(maxsize=32)

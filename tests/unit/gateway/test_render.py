@@ -132,7 +132,8 @@ def test_link_page_is_a_form_that_works_without_script() -> None:
     assert 'name="resolution_context" value="signed"' in html
     assert 'min="1" max="6"' in field_of(html, "quantity.box")
     assert "required" in field_of(html, "field.size")
-    assert 'maxlength="200"' in field_of(html, "field.note")
+    assert 'maxlength="400"' in field_of(html, "field.note")  # UTF-16 units: never too tight
+    assert "At most 200 characters" in html
     assert "Continue to payment" in html
     assert "$46.50" in html
 

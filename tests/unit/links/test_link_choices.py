@@ -167,10 +167,6 @@ def test_answers_come_back_in_the_order_of_the_questions():
     assert list(answers.items()) == [("note", "hi"), ("size", "M"), ("terms", "true")]
 
 
-def test_lengths_are_counted_as_people_count():
-    assert answered(QUESTIONS, ANSWERS | {"note": "🍵🍵🍵🍵🍵"})["note"] == "🍵🍵🍵🍵🍵"
-
-
 @pytest.mark.parametrize(
     "given, code, key",
     [
