@@ -115,7 +115,7 @@ WRITES: Final = {
     "a changed session": Write("/v1/checkout-sessions/{session}", {"metadata": {"a": "b"}},
                                "PATCH", "session"),
     "a closed session": Write("/v1/checkout-sessions/{session}/close", {"reason": "why"},
-                              seed="session", echoes=False),
+                              seed="session"),
     "an order": Write("/v1/orders", ORDER),
 }  # fmt: skip
 
@@ -236,14 +236,13 @@ async def test_a_hostile_key_of_metadata_is_kept_as_it_is_or_refused(
         assert (answer.status, told["data"]["metadata"]) == (201, metadata)
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in HOSTILE if kind != "half a pair"]
+)  # which no address can hold
 @pytest.mark.parametrize("path", ["/v1/payment-links", "/v1/checkout-sessions", "/v1/orders"])
 async def test_a_hostile_search_finds_nothing_or_is_refused(
     http: aiohttp.ClientSession, path: str, kind: str
 ):
-    if kind == "half a pair":
-        pytest.skip("no address can hold it")
-
     async with http.get(path, params={"query": f"{HOSTILE[kind]} nowhere"}) as answer:
         told = await answer.json()
 
