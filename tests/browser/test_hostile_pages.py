@@ -11,7 +11,8 @@ from tests.support.selling import a_link, ask, session
 from tests.support.shops import Shop
 
 SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"'>"
-TURNED = "\u202e\u2067Tea"  # an override and an isolate that nobody closes
+TURNED = "\u202eTea"  # an override that nobody closes
+UNCLOSED = "\u2069\u2067\u202bTea"  # an isolate closed too early, then some never closed
 ARABIC = "شاي أخضر"
 USD = {"amount": 1234, "currency": "USD"}
 
@@ -82,7 +83,9 @@ async def walked(shop: Shop, buyer: Buyer, text: str) -> None:
     await reads_well(buyer, "$24.68", "$12.34")
 
 
-@pytest.mark.parametrize("text", [SCRIPT, TURNED, ARABIC], ids=["script", "turned", "arabic"])
+@pytest.mark.parametrize(
+    "text", [SCRIPT, TURNED, UNCLOSED, ARABIC], ids=["script", "turned", "unclosed", "arabic"]
+)
 async def test_a_hostile_text_is_only_a_text_from_the_link_to_the_receipt(
     shop: Shop, buyer: Buyer, text: str
 ):
@@ -102,7 +105,7 @@ async def test_a_closed_page_says_the_sellers_name_without_being_turned(shop: Sh
 
     await buyer.go(link["url"])
 
-    await reads_well(buyer, "has paused")
+    await reads_well(buyer, "paused")
 
 
 async def test_questions_are_answered_in_the_browser_and_errors_stand_beside_them(
