@@ -20,6 +20,31 @@ LOCKED := pyproject.toml uv.lock
 run: $(VENV)/.stamp-run  ## Start Flint: no Docker, no broker, no configuration; data stays in .flint/
 	@exec $(BIN)/flint run
 
+##@ Deploy
+
+COMPOSE := docker compose -f deploy/compose.yaml
+
+.PHONY: up
+up:  ## Start everything in containers: PostgreSQL, RabbitMQ, each service, one door on 8080
+	@deploy/secrets.sh
+	@$(COMPOSE) build --quiet
+	@$(COMPOSE) up --wait
+	@echo "Flint is up: http://localhost:$${FLINT_PORT:-8080}. For something to buy:"
+	@echo "  $(COMPOSE) exec gateway flint demo"
+
+.PHONY: down
+down:  ## Stop the containers; data and secrets stay
+	@$(COMPOSE) down --remove-orphans
+
+.PHONY: logs
+logs:  ## Follow what the containers say
+	@$(COMPOSE) logs --follow --tail 100
+
+.PHONY: roll
+roll:  ## Replace the services by what is here now, one after the other, without a pause
+	@$(COMPOSE) build --quiet
+	@deploy/roll.sh
+
 ##@ Develop
 
 .PHONY: setup
@@ -43,6 +68,10 @@ check: setup  ## Format, lint, types, architecture, dependencies, unit and contr
 test: setup system  ## Every test; installs Chromium and RabbitMQ first where it may (root on Debian)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
+.PHONY: test-compose
+test-compose: setup  ## The tests that need containers; says so in one line where no engine runs
+	@$(BIN)/pytest tests/compose
+
 .PHONY: schemas
 schemas: setup  ## Rewrite the golden schemas of every message and resource: what changed is in the diff
 	@$(BIN)/python -m tests.contracts.write
@@ -60,7 +89,7 @@ clean:  ## Remove the environment and every cache; data in .flint/ stays
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment. Stamps make a second call free; uv.lock decides what is installed.
 

@@ -133,6 +133,17 @@ def merchant_create(name: str, *, mode: Literal["test", "live"] = "test") -> Non
     _run(create_merchant_with_key(_settings("gateway_database"), name, mode))
 
 
+@app.command
+def demo() -> None:
+    """Make a demo merchant in a running installation: a key, and links to buy through.
+
+    `flint run` has one already. In the containers: `docker compose exec gateway flint demo`.
+    """
+    from services.seeding import seed
+
+    _run(seed(_settings("demo")))
+
+
 @dead.command(name="list")
 def dead_list() -> None:
     """List dead letters of every queue with their reasons."""

@@ -67,7 +67,7 @@ async def ensure_demo(gateway: Gateway, path: Path) -> Demo:
     """The demo as it was made on the first start; only the address may have changed since."""
     known = _read(path)
     if known is None:
-        known = await _make(gateway)
+        known = await make_demo(gateway)
     url = gateway.public_url
     for link in known["links"].values():
         link["url"] = f"{url}/l/{link['url'].rpartition('/l/')[2]}"
@@ -93,7 +93,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     return known if is_whole else None
 
 
-async def _make(gateway: Gateway) -> dict[str, Any]:
+async def make_demo(gateway: Gateway) -> dict[str, Any]:
+    """A new merchant with a key, links and an order; what `demo.json` keeps of them."""
     merchant_id = await create_merchant(gateway.pool, MERCHANT, datetime.now(UTC))
     _, secret = await create_api_key(gateway.pool, merchant_id, "test", ["all"], "Demo key")
     context = Context(merchant_id, "test", new_id("req"))

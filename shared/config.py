@@ -85,6 +85,7 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "gateway": ("gateway_database_url", "gateway_amqp_url", "sandbox_database_url", "secret_key"),
     "topology": ("topology_amqp_url", "topology_management_url"),
     "gateway_database": ("gateway_database_url",),
+    "demo": ("gateway_database_url", "gateway_amqp_url"),
     "admin_database": ("admin_database_url",),
     "broker_users": tuple(f"{role}_amqp_url" for role in ROLES),
     "letters": ("topology_amqp_url",),
