@@ -41,6 +41,8 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    # Nothing here is for search engines: a link is found by whom it was given to.
+    "X-Robots-Tag": "noindex, nofollow",
 }
 HSTS: Final = "max-age=31536000; includeSubDomains"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from urllib.robotparser import RobotFileParser
 
 import pytest
 from ulid import ULID
@@ -117,8 +118,20 @@ async def test_files_are_kept_for_ever_under_their_version_and_for_a_minute_with
 
     assert "immutable" in (await browser.get(versioned)).headers["Cache-Control"]
     assert "immutable" not in (await browser.get("/static/base.css")).headers["Cache-Control"]
-    assert "Disallow: /c/" in (await browser.get("/robots.txt")).text
     assert (await browser.get("/favicon.ico")).headers["Content-Type"] == "image/svg+xml"
+
+
+async def test_crawlers_may_fetch_pages_but_keep_none(shop: Shop, browser: Browser):
+    """They have to be let in to read that they may not keep it, and previews live of it."""
+    link = await a_link(shop)
+    path, _ = await checkout(shop, browser)
+    rules = RobotFileParser()
+    rules.parse((await browser.get("/robots.txt")).text.splitlines())
+
+    for target in (link["url"], path, "/", "/docs", f"{link['url']}/preview.png", "/nowhere"):
+        assert (await browser.get(target)).headers["X-Robots-Tag"] == "noindex, nofollow"
+        assert rules.can_fetch("Twitterbot", target)
+    assert not rules.can_fetch("Twitterbot", "/v1/payment-links")
 
 
 async def test_another_spelling_of_the_slug_leads_to_the_one(shop: Shop, browser: Browser):

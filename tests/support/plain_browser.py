@@ -59,7 +59,8 @@ class Browser:
 
     async def _ask(self, method: str, target: str, **options: Any) -> Answer:
         async with self._http.request(method, target, allow_redirects=False, **options) as answer:
-            return Answer(answer.status, await answer.text(), answer.headers)
+            text = (await answer.read()).decode(errors="replace")
+            return Answer(answer.status, text, answer.headers)
 
 
 def named(headers: Mapping[str, str]) -> dict[str, str]:

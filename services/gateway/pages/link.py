@@ -41,7 +41,7 @@ class Opened:
 
 async def show(request: web.Request) -> web.Response:
     """The link's page. An old slug leads to the newest one, its query kept."""
-    shown = await _find(request)
+    shown = await find(request)
     if shown.slug != request.match_info["slug"]:
         query = request.rel_url.raw_query_string
         location = f"/l/{shown.slug}" + (f"?{query}" if query else "")
@@ -75,7 +75,7 @@ async def _resolve_recent(request: web.Request, form: Form) -> web.Response | No
 
 
 async def _resolve(request: web.Request, form: Form) -> web.Response:
-    opened = Opened(await _find(request), prefill.carried(form), form)
+    opened = Opened(await find(request), prefill.carried(form), form)
     if opened.shown.unavailable_reason is not None:
         return await _render(request, opened, 409)
     choices, errors = read_choices(form, opened.shown, opened.carried)
@@ -88,7 +88,8 @@ async def _resolve(request: web.Request, form: Form) -> web.Response:
     return _to_checkout(request, opened.carried, found)
 
 
-async def _find(request: web.Request) -> ShownLink:
+async def find(request: web.Request) -> ShownLink:
+    """The link behind the slug in the path, whatever case it is in; raises not_found."""
     if not SLUG.fullmatch(request.match_info["slug"]):
         raise not_found("payment link")
     slug = _slug_of(request)
@@ -124,7 +125,7 @@ async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> R
 async def _refused(request: web.Request, opened: Opened, refusal: Refusal) -> web.Response:
     """The page again, with what was typed and the 'no' beside its field."""
     if refusal.code == CHANGED or refusal.code in LINK_STATES:
-        fresh = replace(opened, shown=await _find(request))
+        fresh = replace(opened, shown=await find(request))
         return await _render(request, fresh, 409, is_changed=refusal.code == CHANGED)
     if refusal.param == "resolution_context":
         return await _render(request, opened, 400, notice=OLD_PAGE)

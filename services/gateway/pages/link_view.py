@@ -42,6 +42,7 @@ def link_page(
     return views.LinkPage(
         brand=brand,
         url=link.url,
+        preview_url=f"{link.url}/preview.png?v={link.version}",
         action=f"/l/{shown.slug}",
         resolution_context=resolution_context,
         name=link.name,

@@ -9,7 +9,7 @@ from aiohttp import web
 from services.gateway import live
 from services.gateway.door import PAGE_ERRORS
 from services.gateway.gateway import Gateway
-from services.gateway.pages import checkout, link, pay, receipt, sandbox, site
+from services.gateway.pages import checkout, link, pay, preview, receipt, sandbox, site
 
 SESSION: Final = "/c/{checkout_session_id}"
 CHALLENGE: Final = "/sandbox/3ds/{provider_ref}"
@@ -24,6 +24,7 @@ def page_routes(gateway: Gateway) -> list[web.RouteDef]:
         web.get("/robots.txt", site.robots),
         web.get("/l/{slug}", link.show),
         web.post("/l/{slug}", link.resolve),
+        web.get("/l/{slug}/preview.png", preview.show),
         web.get(SESSION, checkout.show),
         web.get(f"{SESSION}/pay", pay.back_to_page),
         web.post(f"{SESSION}/pay", pay.press),

@@ -22,7 +22,8 @@ TYPES: Final = {
 }
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 FOR_A_MINUTE: Final = "public, max-age=60"
-ROBOTS: Final = "User-agent: *\nDisallow: /c/\nDisallow: /sandbox/\nDisallow: /v1/\n"
+# Pages may be fetched, or previews would be empty and nobody would read that each says `noindex`.
+ROBOTS: Final = "User-agent: *\nDisallow: /sandbox/\nDisallow: /v1/\n"
 # What an error page has words for; other statuses of the asker's own making read as 400.
 WORDED: Final = frozenset({400, 403, 404, 410, 429, 500, 503})
 
@@ -68,7 +69,7 @@ async def favicon(request: web.Request) -> web.Response:
 
 
 async def robots(_: web.Request) -> web.Response:
-    """Links may be found; checkouts are between two people."""
+    """What crawlers may fetch; that they keep nothing of it is in each answer's X-Robots-Tag."""
     return web.Response(text=ROBOTS)
 
 

@@ -158,6 +158,7 @@ class LinkPage:
     event: Event | None = None
     description: str = ""
     image_url: str = ""
+    preview_url: str = ""  # absolute: the server's own picture of the link
     fields: tuple[CustomField, ...] = ()
     interval_label: str = ""  # "every month", for a link with a plan
     remaining: int | None = None  # completions left, shown when given

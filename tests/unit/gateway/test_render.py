@@ -138,12 +138,50 @@ def test_link_page_is_a_form_that_works_without_script() -> None:
     assert "$46.50" in html
 
 
-def test_link_page_offers_previews_a_title_a_text_and_a_picture() -> None:
-    html = page("link.html", replace(samples.TEA, image_url="https://img.example/tea.jpg"))
+OUR_PICTURE = "https://pay.example/l/tea/preview.png?v=3"
+THEIR_PICTURE = "https://img.example/tea.jpg"
+
+
+@pytest.mark.parametrize(
+    "picture, shown",
+    [
+        ("", [OUR_PICTURE]),
+        (THEIR_PICTURE, [THEIR_PICTURE, OUR_PICTURE]),
+        ("javascript:alert(1)", [OUR_PICTURE]),
+    ],
+)
+def test_link_page_offers_previews_a_title_a_text_and_a_picture(
+    picture: str, shown: list[str]
+) -> None:
+    html = page("link.html", replace(samples.TEA, preview_url=OUR_PICTURE, image_url=picture))
 
     assert '<meta property="og:title" content="Spring tea box">' in html
-    assert '<meta property="og:image" content="https://img.example/tea.jpg">' in html
-    assert "noindex" not in html
+    assert '<meta property="og:url" content="http://flint.test/l/tea">' in html
+    assert re.findall(r'property="og:image" content="([^"]+)"', html) == shown
+    assert '<meta name="twitter:card" content="summary_large_image">' in html
+
+
+@pytest.mark.parametrize("name", ['"><script>alert(1)</script>', "Tea & cake's"])
+def test_what_a_preview_says_is_text(name: str) -> None:
+    html = page("link.html", replace(samples.TEA, name=name, description=name))
+    head = html[: html.index("<body")]
+
+    assert "<script" not in head
+    for said in re.findall(r'"(?:og:title|og:description|description)" content="([^"]*)"', head):
+        assert unescape(said) == name
+
+
+def test_a_long_description_is_cut_for_previews_at_a_word() -> None:
+    html = page("link.html", replace(samples.TEA, description="tea time " * 200))
+
+    (said,) = re.findall(r'name="description" content="([^"]*)"', html)
+    assert len(said) <= 200
+    assert re.fullmatch(r"(tea time )*tea( time)?\.\.\.", said)
+
+
+@pytest.mark.parametrize("sample", samples.SAMPLES, ids=lambda one: one.name)
+def test_no_page_is_for_search_engines(sample: samples.Sample) -> None:
+    assert '<meta name="robots" content="noindex">' in page(sample.template, sample.view)
 
 
 def test_suggested_amounts_are_chips_and_any_other_amount_has_its_field() -> None:
