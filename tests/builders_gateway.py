@@ -74,6 +74,9 @@ class ScriptedServices:
         wire = codec.dump_json(codec.validate_python(value), exclude_none=True)
         return Answer(codec.validate_json(wire), message_id in self.replayed)
 
+    def has_asked(self, kind: type[Command[Any]]) -> bool:
+        return any(isinstance(one.command, kind) for one in self.asked)
+
     def last(self, kind: type[Command[Any]]) -> Asked:
         return next(one for one in reversed(self.asked) if isinstance(one.command, kind))
 

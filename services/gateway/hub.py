@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -26,12 +27,14 @@ class Bell:
     """
 
     def __init__(self, topics: Collection[str] = ()) -> None:
+        self.heard = ""  # the topic of the latest ring
         self._rung = asyncio.Event()
         self._topics = topics
 
     def ring(self, topic: str = "") -> None:
         """Wake the waiter, now or at its next `wait`."""
         if not self._topics or not topic or topic in self._topics:
+            self.heard = topic
             self._rung.set()
 
     async def wait(self, timeout_seconds: float) -> bool:
@@ -89,18 +92,20 @@ class Hub:
         *,
         seconds: float,
         topics: Collection[str] = (),
+        told: Mapping[str, T] = MappingProxyType({}),
         pause_seconds: float = 0.0,
     ) -> T | None:
         """Look, whenever the key is told, and with growing pauses; None: not in time.
 
         The first look is at once or, where nothing can be there yet, after `pause_seconds`.
+        A topic in `told` is all there is to learn: its value is the answer, without a look.
         """
         deadline = time.monotonic() + seconds
         pause = max(PAUSE_FIRST_SECONDS, pause_seconds)
         with self.listen(key, topics=topics) as bell:
             if pause_seconds:
                 await bell.wait(pause_seconds)
-            while (found := await look()) is None:
+            while (found := told.get(bell.heard) or await look()) is None:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return None

@@ -1,11 +1,12 @@
 """`POST /c/{checkout_session_id}/pay`: one form, two buttons: pay it, or change the tip.
 
-A form's token makes pressing pay twice one attempt: its nonce is the id of the message.
+A form's token makes pressing pay twice one attempt: its nonce is the id of the message. What is
+due the session knows; its order is asked for only by what shows it: another tip, the page again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
@@ -16,22 +17,31 @@ from services.gateway.pages.answer import context_of, count, own_path, see_other
 from services.gateway.pages.checkout import payable
 from services.gateway.pages.forms import Form, read_form, shown_again
 from services.gateway.pages.payer import has_accepted, missing_of_card, read_payer, refused_field
-from services.gateway.pages.seeing import Seen, id_of, look_patiently, show_session, standing
+from services.gateway.pages.seeing import Seen, id_of, show_order, show_session, stage
 from services.gateway.pages.tips import picked_tip
 from services.gateway.pages.words import NOTICES
 from shared.contracts.base import Context
 from shared.contracts.orders import Order, ReviseOrder
-from shared.contracts.sessions import PayAccepted, Payer, PaySession, ShownSession
+from shared.contracts.sessions import (
+    Attempt,
+    CheckoutSession,
+    PayAccepted,
+    Payer,
+    PaySession,
+    SessionCompleted,
+    ShownSession,
+)
 from shared.errors import Refusal, not_found
 from shared.money import Money
 from shared.payments.port import Card, PaymentProvider
 
 OUTCOME_SECONDS: Final = 4.0  # after that, a page that says so is better than a busy button
 DECIDED_SOON_SECONDS: Final = 0.15
+COMPLETED: Final = SessionCompleted.topic
 # Facts after which it is worth asking again how the attempt stands.
 DECIDING: Final = frozenset(
     {
-        "checkout_session.completed",
+        COMPLETED,
         "checkout_session.invalidated",
         "payment_intent.payment_failed",
         "payment_intent.requires_action",
@@ -50,11 +60,12 @@ _STATES: Final = ("CHECKOUT_SESSION_NOT_OPEN", "CHECKOUT_PAYMENT_RESOLVING")
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A button pressed on the page of a session that can be paid."""
+    """A button pressed on the page of a session that can be paid. `due` is what it shows."""
 
     request: web.Request
-    seen: Seen
-    order: Order
+    session: CheckoutSession
+    attempt: Attempt | None
+    due: Money
     form: Form
     nonce: str
 
@@ -66,21 +77,28 @@ class Pressed:
     @property
     def context(self) -> Context:
         """For whom the request is: the session's merchant."""
-        session = self.seen.session
+        session = self.session
         return context_of(self.request, session.merchant_id, session.mode_environment)
 
     @property
-    def due(self) -> Money:
-        """What the order owes now."""
-        return self.order.net_amounts.balance_money
+    def path(self) -> str:
+        """The session's page."""
+        return f"/c/{self.session.checkout_session_id}"
+
+    async def order(self) -> Order | None:
+        """The order as it is now; None while orders has not made it yet."""
+        return await show_order(self.gateway, self.session.order_id, context_of(self.request))
 
     async def again(
         self, status: int, *, errors: dict[str, str] | None = None, notice: str = ""
     ) -> web.Response:
         """The same page with what was typed, and what is wrong with it."""
+        seen = Seen(self.session, self.attempt, await self.order())
+        if seen.order is None:
+            return see_other(self.path)
         values = shown_again(self.form)
         return await payable(
-            self.request, self.seen, status=status, values=values, errors=errors, notice=notice
+            self.request, seen, status=status, values=values, errors=errors, notice=notice
         )
 
 
@@ -90,14 +108,15 @@ async def press(request: web.Request) -> web.Response:
     guard.refuse_foreign(request)
     count(request)
     form = await read_form(request)
-    secret_key = request.app[GATEWAY].secret_key
-    nonce = guard.nonce_of(secret_key, form.get("form_token", ""), checkout_session_id)
-    seen = await look_patiently(request, checkout_session_id)
-    if seen is None:
+    gateway = request.app[GATEWAY]
+    nonce = guard.nonce_of(gateway.secret_key, form.get("form_token", ""), checkout_session_id)
+    shown = await show_session(gateway, checkout_session_id, context_of(request))
+    if shown is None:  # The form's token says that its page was shown: it is nowhere on its way.
         raise not_found("checkout session")
-    if seen.order is None or standing(seen, request.app[GATEWAY].clock()) != "open":
+    session, attempt = shown.checkout_session, shown.attempt
+    if stage(session, attempt, gateway.clock()) != "open":
         return see_other(f"/c/{checkout_session_id}")
-    pressed = Pressed(request, seen, seen.order, form, nonce)
+    pressed = Pressed(request, session, attempt, session.amount_money, form, nonce)
     return await (_update(pressed) if form.get("action") == "update" else _pay(pressed))
 
 
@@ -108,8 +127,8 @@ async def back_to_page(request: web.Request) -> web.Response:
 
 async def _update(pressed: Pressed) -> web.Response:
     """Another tip: a new quote, shown before anything is charged."""
-    session, order = pressed.seen.session, pressed.order
-    if "tip" in pressed.form and session.tip.is_enabled:
+    session, order = pressed.session, await pressed.order()
+    if order is not None and "tip" in pressed.form and session.tip.is_enabled:
         tip, wrong = picked_tip(pressed.form, session.tip, order)
         if wrong:
             return await pressed.again(422, errors={"tip": wrong})
@@ -121,13 +140,16 @@ async def _update(pressed: Pressed) -> web.Response:
                 return await pressed.again(422, errors={"tip": refusal.message})
             if refusal.kind != "conflict":
                 raise
-    return see_other(f"/c/{session.checkout_session_id}")
+    return see_other(pressed.path)
 
 
 async def _pay(pressed: Pressed) -> web.Response:
-    payer, errors = read_payer(pressed.form, pressed.seen.session)
     if not _is_expected(pressed.form, pressed.due):
-        return await pressed.again(409, notice=TOTAL_CHANGED)
+        order = await pressed.order()  # a session learns of another total a moment later
+        if order is None or not _is_expected(pressed.form, order.net_amounts.balance_money):
+            return await pressed.again(409, notice=TOTAL_CHANGED)
+        pressed = replace(pressed, due=order.net_amounts.balance_money)
+    payer, errors = read_payer(pressed.form, pressed.session)
     if pressed.due.amount:
         errors |= missing_of_card(pressed.form)
     if errors:
@@ -140,8 +162,7 @@ async def _pay(pressed: Pressed) -> web.Response:
         accepted = await _start(pressed, payer, token)
     except Refusal as refusal:
         return await _refused(pressed, refusal)
-    decided = await _outcome(pressed, accepted)
-    answer = see_other(_next_path(pressed, decided))
+    answer = see_other(await _next_path(pressed, accepted))
     typed = shown_again(pressed.form) | {remembered.PAYING: "1"}
     remembered.keep(pressed.request, answer, accepted.checkout_session_id, typed)
     return answer
@@ -156,7 +177,7 @@ def _is_expected(form: Form, due: Money) -> bool:
 def _provider_of(pressed: Pressed) -> PaymentProvider | None:
     """Who takes the money: the sandbox in test mode, nobody yet in live mode."""
     providers = pressed.gateway.providers
-    is_test = pressed.seen.session.mode_environment == "test"
+    is_test = pressed.session.mode_environment == "test"
     return providers.get("sandbox") if providers is not None and is_test else None
 
 
@@ -170,7 +191,7 @@ async def _token_of(pressed: Pressed, provider: PaymentProvider | None) -> str |
 
 
 async def _start(pressed: Pressed, payer: Payer, token: str | None) -> PayAccepted:
-    checkout_session_id = pressed.seen.session.checkout_session_id
+    checkout_session_id = pressed.session.checkout_session_id
     command = PaySession(
         checkout_session_id=checkout_session_id,
         payment_source_token=token,
@@ -187,7 +208,7 @@ async def _start(pressed: Pressed, payer: Payer, token: str | None) -> PayAccept
 
 async def _refused(pressed: Pressed, refusal: Refusal) -> web.Response:
     if refusal.code in _STATES:
-        return see_other(f"/c/{pressed.seen.session.checkout_session_id}")
+        return see_other(pressed.path)
     if refusal.kind == "not_found":
         raise refusal
     if refusal.kind == "rate_limited":
@@ -199,11 +220,11 @@ async def _refused(pressed: Pressed, refusal: Refusal) -> web.Response:
     return await pressed.again(422, errors=errors, notice=notice)
 
 
-async def _outcome(pressed: Pressed, accepted: PayAccepted) -> ShownSession | None:
-    """The session once this attempt is decided, or None after `OUTCOME_SECONDS`."""
+async def _next_path(pressed: Pressed, accepted: PayAccepted) -> str:
+    """Where the buyer goes once this attempt is decided; the page itself if that takes long."""
     gateway, checkout_session_id = pressed.gateway, accepted.checkout_session_id
 
-    async def decided() -> ShownSession | None:
+    async def decided() -> str | None:
         shown = await show_session(gateway, checkout_session_id, pressed.context)
         attempt = shown.attempt if shown else None
         is_running = (
@@ -211,20 +232,22 @@ async def _outcome(pressed: Pressed, accepted: PayAccepted) -> ShownSession | No
             and attempt.attempt_id == accepted.attempt_id
             and attempt.status == "processing"
         )
-        return None if is_running else shown
+        return None if is_running else _path_of(pressed, shown)
 
-    return await gateway.hub.until(
+    path = await gateway.hub.until(
         checkout_session_id,
         decided,
         seconds=OUTCOME_SECONDS,
         topics=DECIDING,
+        told={COMPLETED: f"{pressed.path}/receipt"},
         pause_seconds=DECIDED_SOON_SECONDS,
     )
+    return path or pressed.path
 
 
-def _next_path(pressed: Pressed, shown: ShownSession | None) -> str:
-    """Where the buyer goes from here; a bank of another origin is reached from our own page."""
-    path = f"/c/{pressed.seen.session.checkout_session_id}"
+def _path_of(pressed: Pressed, shown: ShownSession | None) -> str:
+    """A bank of another origin is reached from our own page."""
+    path = pressed.path
     if shown is None:
         return path
     if shown.checkout_session.status == "paid":

@@ -27,6 +27,7 @@ NEWBORN_SECONDS: Final = 0.03
 SKEW_SECONDS: Final = 5.0  # between the clocks of replicas
 
 Standing = Literal["preparing", "open", "processing", "action", "paid", "ended"]
+SHOWING_ORDER: Final = frozenset[Standing]({"open", "processing", "paid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,25 @@ class Seen:
     order: Order | None
 
 
-def standing(seen: Seen, now: datetime) -> Standing:
-    """What a buyer can do now. Time alone expires a session, before any sweep has said so."""
-    session, attempt = seen.session, seen.attempt
-    if session.status == "paid":
-        return "paid" if seen.order else "preparing"
+def stage(session: CheckoutSession, attempt: Attempt | None, now: datetime) -> Standing:
+    """Where the session is, whether or not its order is there to be shown.
+
+    Time alone expires it, before any sweep has said so.
+    """
     if session.status != "open":
-        return "ended"
+        return "paid" if session.status == "paid" else "ended"
     if attempt and attempt.status == "processing":
-        return "processing" if seen.order else "preparing"
+        return "processing"
     if attempt and attempt.status == "requires_action":
         return "action" if attempt.redirect_url else "processing"
-    if session.expires_at <= now:
-        return "ended"
-    return "open" if seen.order else "preparing"
+    return "ended" if session.expires_at <= now else "open"
+
+
+def standing(seen: Seen, now: datetime) -> Standing:
+    """What a buyer can do now; a page that shows the order has to wait for it."""
+    at = stage(seen.session, seen.attempt, now)
+    is_early = seen.order is None and at in SHOWING_ORDER
+    return "preparing" if is_early else at
 
 
 def id_of(request: web.Request) -> str:

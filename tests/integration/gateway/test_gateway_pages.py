@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,7 +14,7 @@ from services.gateway.rates import RateLimit
 from shared.contracts.links import ResolveLink, ShowLink
 from shared.contracts.orders import ReviseOrder, ShowOrder
 from shared.contracts.payments import ResumePayment
-from shared.contracts.sessions import PaySession, ShowSession
+from shared.contracts.sessions import PaySession, SessionCompleted, ShowSession
 from shared.db.pool import Pool
 from shared.errors import DeadlineExceeded, Refusal, Unavailable, not_found
 from tests.builders_gateway import SECRET_KEY, Shopfront, an_intent
@@ -25,6 +26,7 @@ from tests.builders_pages import (
     a_shown_link,
     an_attempt,
     an_order,
+    usd,
 )
 from tests.support.scripted_pages import PAID, PATH, a_pages_shop, get, press, stands
 
@@ -88,7 +90,7 @@ async def test_a_session_without_its_order_yet_is_prepared(shop: Shopfront):
 
     assert answer.status == 202
     assert "Preparing your checkout" in await answer.text()
-    assert (await press(shop)).headers["Location"] == PATH
+    assert (await press(shop, expected_amount="1")).headers["Location"] == PATH
 
 
 async def test_an_order_of_another_id_is_asked_for_by_the_session_s_word(shop: Shopfront):
@@ -173,6 +175,44 @@ async def test_one_form_is_one_message_and_the_next_form_another(
     assert pays[0].command.payment_source_token == "tok_visa"
     assert pays[0].command.return_url == f"{shop.gateway.public_url}{PATH}/return"
     assert "4242" not in repr(pays)
+
+
+async def test_paying_what_the_session_says_asks_for_no_order(
+    shop: Shopfront, monkeypatch: pytest.MonkeyPatch
+):
+    quick(monkeypatch)
+    stands(shop, order=AssertionError("nobody has to ask for the order"))
+    accepts(shop)
+
+    assert (await press(shop)).status == 303
+
+
+async def test_a_total_that_the_session_has_not_heard_of_yet_is_the_order_s(
+    shop: Shopfront, monkeypatch: pytest.MonkeyPatch
+):
+    quick(monkeypatch)
+    stands(shop, order=an_order(due=1500))
+    accepts(shop)
+
+    answers = [await press(shop, expected_amount=amount) for amount in ("1500", "1600")]
+
+    assert [answer.status for answer in answers] == [303, 409]
+    assert shop.services.last(PaySession).command.expected_amount_money == usd(1500)
+
+
+async def test_news_of_the_payment_leads_to_the_receipt_without_another_look(shop: Shopfront):
+    stands(shop)
+    accepts(shop)
+    pressed = asyncio.create_task(press(shop))
+    async with asyncio.timeout(5):
+        while not shop.services.has_asked(PaySession):
+            await asyncio.sleep(0.001)
+        shop.services.answers[ShowSession] = AssertionError("nothing has to be looked up")
+        while not pressed.done():
+            shop.gateway.hub.tell(SESSION, topic=SessionCompleted.topic)
+            await asyncio.sleep(0.001)
+
+    assert (await pressed).headers["Location"] == f"{PATH}/receipt"
 
 
 async def test_an_outcome_that_takes_long_is_waited_for_on_the_page(
