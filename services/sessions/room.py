@@ -6,9 +6,16 @@ from pathlib import Path
 
 from services.sessions.handlers import HANDLERS, SWEEPS
 from shared.bus.room import BUS_MIGRATIONS, Room
+from shared.contracts.payments import PaymentIntentProcessing
 
 
 def room() -> Room:
     """The room, with the folders its tables come from."""
     here = Path(__file__).parent / "migrations"
-    return Room("sessions", HANDLERS, sweeps=SWEEPS, migrations=(BUS_MIGRATIONS, here))
+    return Room(
+        "sessions",
+        HANDLERS,
+        unhurried=(PaymentIntentProcessing,),
+        sweeps=SWEEPS,
+        migrations=(BUS_MIGRATIONS, here),
+    )

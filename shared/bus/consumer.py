@@ -1,7 +1,8 @@
 """The consumer: decode, open the transaction, run the handler, write what it said, commit.
 
 Deliveries that wait together are handled together, in one transaction, each as if it were
-alone: under load a commit costs many messages one fsync. Any error rolls the batch back and
+alone: under load a commit costs many messages one fsync. Facts a room calls unhurried wait a
+moment for company, apart from all others. Any error rolls the batch back and
 runs each message by itself, so a bad one never takes a good one with it. Redelivered messages
 and those under a client's key always run alone, after a look into the inbox.
 """
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from pydantic import ValidationError
@@ -47,11 +48,16 @@ log = structlog.get_logger("flint.bus")
 BATCH_MAX: Final = 32
 WORKERS: Final = 4
 TURN_SECONDS: Final = 0.1
+LINGER_SECONDS: Final = 0.1
 ALONE_MAX: Final = 8
 HANDLER_SECONDS: Final = 30.0
 OUTAGE_RETRIES: Final = 3
 REPEATS_MAX: Final = 5
 DATABASE_WAIT_SECONDS: Final = 30.0
+
+
+# How long a delivery may wait for others to share its transaction.
+_Pace = Literal["event", "rpc", "unhurried"]
 
 
 @dataclass(slots=True)
@@ -104,11 +110,13 @@ class Consumer:
         self._attempts_max = attempts_max
         self._clock = clock
         # Bounded by the transport's prefetch.
-        self._queues: dict[Lane, asyncio.Queue[_Job]] = {
-            "in": asyncio.Queue(),
+        self._queues: dict[_Pace, asyncio.Queue[_Job]] = {
+            "event": asyncio.Queue(),
             "rpc": asyncio.Queue(),
+            "unhurried": asyncio.Queue(),
         }
         self._handlers = {kind.topic: handler for kind, handler in room.handlers.items()}
+        self._unhurried = {kind.topic for kind in room.unhurried}
         self._recorded = {kind.topic for kind in room.recorded}
         self._recording = Recording(room, pool, failed=self._failed)
         self._alone: set[asyncio.Task[None]] = set()
@@ -125,10 +133,10 @@ class Consumer:
 
     async def _run_loops(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for lane, queue in self._queues.items():
+            for pace in self._queues:
                 turn = asyncio.Lock()
                 for _ in range(self._workers):
-                    group.create_task(endless(f"consumer.{lane}", self._work(queue, turn)))
+                    group.create_task(endless(f"consumer.{pace}", self._work(pace, turn)))
             group.create_task(endless("consumer.records", self._recording.run()))
 
     async def receive(self, envelope: Envelope, *, lane: Lane, is_redelivered: bool) -> Settled:
@@ -173,8 +181,13 @@ class Consumer:
             return await self._read(envelope, message, handler)
         is_alone = is_redelivered or envelope.keyed or envelope.attempt > 1
         job = _Job(envelope, message, handler, _name(handler), is_alone)
-        self._queues["rpc" if lane == "rpc" else "in"].put_nowait(job)
+        self._queues[self._pace(envelope, lane)].put_nowait(job)
         return await job.done
+
+    def _pace(self, envelope: Envelope, lane: Lane) -> _Pace:
+        if lane == "rpc":
+            return "rpc"
+        return "unhurried" if envelope.topic in self._unhurried else "event"
 
     async def _touch_world(self, envelope: Envelope, effect: Effect) -> Settled:
         handler = self._effects[envelope.topic]
@@ -190,13 +203,17 @@ class Consumer:
             value = await handler(query, self._tx(db, envelope))
         return Settled(Fate.ACK, WireReply(_encode(query, value)), handler=_name(handler))
 
-    async def _work(self, queue: asyncio.Queue[_Job], turn: asyncio.Lock) -> None:
+    async def _work(self, pace: _Pace, turn: asyncio.Lock) -> None:
         """One batch at a time, so that the next one grows meanwhile: that is what makes a commit
         cheap. A batch that takes longer (a lock, a slow disk) gives its turn to another worker.
         """
+        queue = self._queues[pace]
         while True:
             async with turn:
-                jobs = drain(queue, await queue.get(), BATCH_MAX)
+                first = await queue.get()
+                if pace == "unhurried" and queue.qsize() < BATCH_MAX - 1:
+                    await asyncio.sleep(LINGER_SECONDS)
+                jobs = drain(queue, first, BATCH_MAX)
                 handling = asyncio.create_task(self._handle_or_let_go(jobs))
                 try:
                     await asyncio.wait({handling}, timeout=TURN_SECONDS)

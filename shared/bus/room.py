@@ -47,6 +47,8 @@ class Room:
     recorded: Sequence[type[Event]] = ()
     recorder: Recorder | None = None
     hearer: Hearer | None = None
+    # Facts that nobody waits for: they wait a moment for company and share one commit.
+    unhurried: Sequence[type[Event]] = ()
     sweeps: Sequence[Sweep] = ()
     migrations: Sequence[Path] = ()
 

@@ -13,7 +13,7 @@
 | D8 | DDL invalidates statements | test_a_statement_invalidated_…, unit/test_house_rules |
 | D9 D10 | LISTEN is lost, NOTIFY locks | unit/test_house_rules (neither is used) |
 | D11 | jsonb is text, NUL breaks | test_jsonb_…, test_a_nul_…, unit/test_money |
-| D12 D13 D14 | round trips and commits cost | test_a_batch_costs_…, test_commits_wait_… |
+| D12 D13 D14 | round trips and commits cost | test_batches |
 | D15 D16 D17 | the outbox and the inbox as tables | test_outbox_rules |
 """
 
@@ -336,40 +336,6 @@ async def test_a_nul_that_passed_the_door_is_a_bug_and_no_outage(rig: Rig, toys:
 
     await eventually(parked)
     await eventually(lambda: effects_are(rig, heard(["good"])))
-
-
-# D12 to D14: cost.
-
-
-async def test_a_batch_costs_one_commit_and_one_write(
-    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
-):
-    """D12, D13, D14: rows written in one transaction share its number."""
-    writes: list[int] = []
-    write = outbox.write
-
-    async def counted(db: Any, said: Any, handled: Any, **rest: Any) -> Any:
-        writes.append(len(handled))
-        return await write(db, said, handled, **rest)
-
-    monkeypatch.setattr(outbox, "write", counted)
-    running = await rig.start(toys.room())
-    names = [f"t{number}" for number in range(64)]
-
-    await asyncio.gather(*(call(running, MakeToy(toy_id=name)) for name in names))
-
-    commits = "SELECT count(DISTINCT xmin::text) FROM inbox WHERE handler LIKE '%make'"
-    assert await rig.pool.fetchval(commits) <= 8
-    asked = await rig.pool.fetchval("SELECT count(*) FROM inbox WHERE handler LIKE '%make'")
-    assert asked == len(names)
-    assert max(writes) > 8
-
-
-async def test_commits_wait_for_the_disk_by_the_servers_own_setting(rig: Rig):
-    """D14: money is never traded for speed by one of our connections."""
-    async with connection(rig.pool) as db:
-        source = "SELECT source FROM pg_settings WHERE name = 'synchronous_commit'"
-        assert await db.fetchval(source) not in ("client", "session", "database", "user")
 
 
 def a_room(handlers: dict[Any, Any]) -> Room:
