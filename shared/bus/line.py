@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel
 from yarl import URL
 
 from shared.bus.addresses import CONNECT_ERRORS, addresses, patience_seconds
@@ -105,7 +106,10 @@ class Line:
         )
 
     async def channel(self, *, confirms: bool, prefetch: int = 0) -> AbstractChannel:
-        """A long-lived channel whose loss is the line's loss."""
+        """A long-lived channel whose loss is the line's loss.
+
+        The protocol's own (aiormq): what goes through it goes through no object of the client's.
+        """
         assert self._connection is not None, "channels are opened during set-up"
         channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
         await channel.initialize(timeout=CONNECT_SECONDS)
@@ -114,7 +118,7 @@ class Line:
         channel.close_callbacks.add(self._on_loss)
         underlay = await channel.get_underlay_channel()
         underlay.on_consumer_cancel_callbacks.add(self._on_loss)  # the queue was deleted
-        return channel
+        return underlay
 
     async def close(self) -> None:
         """End the connection; a broken one is only forgotten."""

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import aiormq
 import structlog
-from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import DeliveryError, PublishError
+from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
 
 from shared.bus.caller import CALL_SECONDS, Answer
@@ -25,7 +23,7 @@ from shared.bus.outbox import MessageKind
 from shared.bus.rpc import PUBLISH_SECONDS, RpcCaller
 from shared.bus.topology import EVENTS, EXCHANGES, REQUESTS
 from shared.bus.transport import NotConfirmed, Receiver, Subscription, Unroutable
-from shared.bus.wire import to_message
+from shared.bus.wire import Content, to_content
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import Unavailable
 from shared.loops import endless, is_cancelled, stay_cancelled
@@ -44,7 +42,7 @@ class RabbitTransport:
     ) -> None:
         self._publishing = Line(url, f"{name}-publish", self._set_up_publishing)
         self._consuming = Line(url, f"{name}-consume", self._set_up_consuming)
-        self._exchanges: dict[str, AbstractExchange] = {}
+        self._facts: AbstractChannel | None = None
         self._replies: AbstractChannel | None = None
         self._rooms: list[RoomConsumption] = []
         self._retry_levels = len(retry_delays)
@@ -59,14 +57,20 @@ class RabbitTransport:
     async def publish(self, kind: MessageKind, envelope: Envelope) -> None:
         """Confirmed by the broker, or an exception that says what is known."""
         exchange = EVENTS if kind == "event" else REQUESTS
-        await self.send(exchange, envelope.topic, to_message(kind, envelope))
+        await self.send(exchange, envelope.topic, to_content(kind, envelope))
 
-    async def send(self, exchange: str, key: str, message: Any) -> None:
+    async def send(self, exchange: str, key: str, content: Content) -> None:
         """The one publish of the product: every way it can end is decided here."""
         await self._publishing.ready(READY_SECONDS)
+        assert self._facts is not None, "the line is ready"
         try:
-            confirmation = await self._exchanges[exchange].publish(
-                message, key, mandatory=True, timeout=PUBLISH_SECONDS
+            confirmation = await self._facts.basic_publish(
+                content.body,
+                exchange=exchange,
+                routing_key=key,
+                properties=content.properties,
+                mandatory=True,
+                timeout=PUBLISH_SECONDS,
             )
         except asyncio.CancelledError:
             if is_cancelled():
@@ -141,10 +145,8 @@ class RabbitTransport:
     async def _set_up_publishing(self, line: Line) -> None:
         channel = await line.channel(confirms=True)
         for name in EXCHANGES:  # one missing exchange would fail every publish in flight
-            await channel.declare_exchange(name, passive=True, timeout=PUBLISH_SECONDS)
-        self._exchanges = {
-            name: await channel.get_exchange(name, ensure=False) for name in EXCHANGES
-        }
+            await channel.exchange_declare(name, passive=True, timeout=PUBLISH_SECONDS)
+        self._facts = channel
         self._replies = await line.channel(confirms=False)
         await self._rpc.set_up(await line.channel(confirms=True))
 
@@ -159,10 +161,12 @@ class RabbitTransport:
         channel = self._replies
         if channel is None or channel.is_closed:
             raise Unavailable("the reply channel is down")
-        message = Message(body, correlation_id=correlation_id, content_type="application/json")
+        properties = Basic.Properties(
+            correlation_id=correlation_id, content_type="application/json"
+        )
         try:
-            await channel.default_exchange.publish(
-                message, reply_to, mandatory=False, timeout=PUBLISH_SECONDS
+            await channel.basic_publish(
+                body, routing_key=reply_to, properties=properties, timeout=PUBLISH_SECONDS
             )
-        except (*BROKER_ERRORS, aiormq.exceptions.AMQPError) as error:
+        except BROKER_ERRORS as error:
             raise Unavailable(f"the reply could not be sent: {explain(error)}") from error

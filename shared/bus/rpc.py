@@ -12,14 +12,13 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from aio_pika import DeliveryMode
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import PublishError
+from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from shared.bus.caller import WireReply
 from shared.bus.line import BROKER_ERRORS, explain
 from shared.bus.topology import REQUESTS
-from shared.bus.wire import remaining_ms, to_message
+from shared.bus.wire import TRANSIENT, remaining_ms, to_content
 from shared.clock import unix_seconds
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import DeadlineExceeded, Unavailable
@@ -39,14 +38,13 @@ class RpcCaller:
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[WireReply]] = {}
-        self._exchange: AbstractExchange | None = None
+        self._channel: AbstractChannel | None = None
 
     async def set_up(self, channel: AbstractChannel) -> None:
         """On a fresh channel: listen first; asking has to happen on the same channel."""
-        # A passive declare survives reconnects; `get_queue(ensure=False)` does not.
-        queue = await channel.declare_queue(REPLY_TO, passive=True, timeout=DECLARE_SECONDS)
-        await queue.consume(self._on_reply, no_ack=True, timeout=DECLARE_SECONDS)
-        self._exchange = await channel.get_exchange(REQUESTS, ensure=False)
+        await channel.queue_declare(REPLY_TO, passive=True, timeout=DECLARE_SECONDS)
+        await channel.basic_consume(REPLY_TO, self._on_reply, no_ack=True, timeout=DECLARE_SECONDS)
+        self._channel = channel
 
     @staticmethod
     def envelope(
@@ -88,18 +86,23 @@ class RpcCaller:
             self._waiting.pop(correlation_id, None)
 
     async def _publish(self, envelope: Envelope, correlation_id: str) -> None:
-        assert self._exchange is not None, "ask comes after set_up"
-        message = to_message(
+        assert self._channel is not None, "ask comes after set_up"
+        content = to_content(
             "command",
             envelope,
-            delivery_mode=DeliveryMode.NOT_PERSISTENT,
+            delivery_mode=TRANSIENT,
             reply_to=REPLY_TO,
             correlation_id=correlation_id,
-            expiration=remaining_ms(envelope.deadline) / 1000,
+            expiration=str(remaining_ms(envelope.deadline)),
         )
         try:
-            await self._exchange.publish(
-                message, f"rpc.{envelope.topic}", mandatory=True, timeout=PUBLISH_SECONDS
+            await self._channel.basic_publish(
+                content.body,
+                exchange=REQUESTS,
+                routing_key=f"rpc.{envelope.topic}",
+                properties=content.properties,
+                mandatory=True,
+                timeout=PUBLISH_SECONDS,
             )
         except asyncio.CancelledError:
             if is_cancelled():
@@ -110,10 +113,11 @@ class RpcCaller:
         except BROKER_ERRORS as error:
             raise Unavailable(f"{envelope.topic}: {explain(error)}") from error
 
-    async def _on_reply(self, message: AbstractIncomingMessage) -> None:
-        future = self._waiting.get(message.correlation_id or "")
+    async def _on_reply(self, message: DeliveredMessage) -> None:
+        correlation_id = message.header.properties.correlation_id or ""
+        future = self._waiting.get(correlation_id)
         if future is None or future.done():
-            log.debug("rpc.late_answer", correlation_id=message.correlation_id)
+            log.debug("rpc.late_answer", correlation_id=correlation_id)
             return
         future.set_result(unpack(message.body))
 

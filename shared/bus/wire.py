@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import orjson
-from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
 
 from shared.bus.outbox import MessageKind
 from shared.clock import unix_seconds
@@ -25,22 +25,52 @@ _DATA: Final = b',"data":'
 MESSAGE_BYTES_MAX: Final = 1_048_576
 
 
+PERSISTENT: Final = 2
+TRANSIENT: Final = 1
+
+
+class Content(NamedTuple):
+    """What AMQP carries. Handed to the channel as it is: the client's own message objects convert
+    every property both ways, for each of the thirty or so messages that a purchase costs."""
+
+    body: bytes
+    properties: Basic.Properties
+
+
 class Malformed(Exception):
     """Not a message of ours, or broken: buried with this reason."""
 
 
-def to_message(kind: MessageKind, envelope: Envelope, **properties: Any) -> Message:
+def to_content(kind: MessageKind, envelope: Envelope, **properties: Any) -> Content:
     """The message to publish; durable unless told otherwise."""
     is_event = kind == "event"
     fields: dict[str, Any] = {
         "message_id": uuid4().hex,
-        "type": envelope.topic,
+        "message_type": envelope.topic,
         "content_type": CLOUDEVENTS if is_event else "application/json",
-        "delivery_mode": DeliveryMode.PERSISTENT,
+        "delivery_mode": PERSISTENT,
         "headers": _headers(envelope, is_event),
     }
     body = cloudevent(envelope) if is_event else envelope.body
-    return Message(body, **(fields | properties))
+    return Content(body, Basic.Properties(**(fields | properties)))
+
+
+def content_of(message: DeliveredMessage) -> Content:
+    """What a delivery carries."""
+    return Content(message.body, message.header.properties)
+
+
+def sent_again(content: Content, headers: Mapping[str, Any]) -> Content:
+    """The same message under a fresh publish id; `x-death` is the broker's, not ours to send."""
+    known = content.properties
+    properties = Basic.Properties(
+        message_id=uuid4().hex,
+        message_type=known.message_type,
+        content_type=known.content_type,
+        delivery_mode=PERSISTENT,
+        headers={name: value for name, value in headers.items() if name != "x-death"},
+    )
+    return Content(content.body, properties)
 
 
 def _headers(envelope: Envelope, is_event: bool) -> dict[str, Any]:
@@ -88,15 +118,16 @@ def cloudevent(envelope: Envelope) -> bytes:
     return head[:-1] + _DATA + envelope.body + b"}"
 
 
-def from_message(message: AbstractIncomingMessage) -> Envelope:
-    """The envelope of a delivery; raises Malformed with the reason."""
-    if len(message.body) > MESSAGE_BYTES_MAX:
-        raise Malformed(f"{len(message.body)} bytes are more than {MESSAGE_BYTES_MAX}")
-    headers: Mapping[str, Any] = message.headers or {}
+def from_content(content: Content) -> Envelope:
+    """The envelope of what was delivered; raises Malformed with the reason."""
+    body, properties = content
+    if len(body) > MESSAGE_BYTES_MAX:
+        raise Malformed(f"{len(body)} bytes are more than {MESSAGE_BYTES_MAX}")
+    headers: Mapping[str, Any] = properties.headers or {}
     try:
-        if message.content_type == CLOUDEVENTS:
-            return from_cloudevent(*_split(message.body, headers), headers)
-        return _from_request(message, headers)
+        if properties.content_type == CLOUDEVENTS:
+            return from_cloudevent(*_split(body, headers), headers)
+        return _from_request(content, headers)
     except Exception as error:  # whatever a stranger's bytes break here, they are malformed
         raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
 
@@ -134,12 +165,12 @@ def from_cloudevent(event: Mapping[str, Any], data: bytes, headers: Mapping[str,
     )
 
 
-def _from_request(message: AbstractIncomingMessage, headers: Mapping[str, Any]) -> Envelope:
+def _from_request(content: Content, headers: Mapping[str, Any]) -> Envelope:
     deadline = int(headers.get("x-deadline", 0)) / 1000
     return Envelope(
         id=_text(headers["x-event-id"]),
-        topic=_text(message.type),
-        body=message.body,
+        topic=_text(content.properties.message_type),
+        body=content.body,
         context=Context(
             str(headers.get("x-merchant-id", "")),
             "live" if headers.get("x-mode") == "live" else "test",

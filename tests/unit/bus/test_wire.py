@@ -7,24 +7,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
-from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractIncomingMessage
 from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from pamqp.header import ContentHeader
 
 from shared.bus.wire import (
     MESSAGE_BYTES_MAX,
+    PERSISTENT,
+    TRANSIENT,
+    Content,
     Malformed,
     cloudevent,
-    from_message,
+    from_content,
     remaining_ms,
-    to_message,
+    to_content,
 )
 from shared.contracts.base import Context, Envelope
 
@@ -55,15 +56,14 @@ GOLDEN = (
 )
 
 
-def delivered(message: Message, **changes: Any) -> AbstractIncomingMessage:
-    """The message as a consumer gets it."""
-    parts = {
-        "body": message.body,
-        "headers": message.headers,
-        "content_type": message.content_type,
-        "type": message.type,
-    }
-    return cast(AbstractIncomingMessage, SimpleNamespace(**(parts | changes)))
+def delivered(content: Content, body: bytes | None = None, **properties: Any) -> Content:
+    """The message as a consumer gets it: its properties have been bytes in between."""
+    header = ContentHeader()
+    header.unmarshal(ContentHeader(properties=content.properties).marshal())
+    received = header.properties
+    for name, value in properties.items():
+        setattr(received, name, value)
+    return Content(content.body if body is None else body, received)
 
 
 def test_a_fact_is_this_cloudevent_to_the_byte():
@@ -98,28 +98,33 @@ def test_what_is_not_set_is_left_out_of_a_cloudevent():
     }
 
 
+def headers_of(content: Content) -> dict[str, Any]:
+    return dict(content.properties.headers or {})
+
+
 def test_each_publish_has_a_fresh_id_and_the_messages_own_beside_it():
     """P1: the broker's returns are matched by `message_id`."""
-    messages = [to_message("event", FACT) for _ in range(2)]
+    messages = [to_content("event", FACT) for _ in range(2)]
 
-    assert len({message.message_id for message in messages} | {FACT.id}) == 3
-    assert {message.headers["x-event-id"] for message in messages} == {FACT.id}
+    assert len({message.properties.message_id for message in messages} | {FACT.id}) == 3
+    assert {headers_of(message)["x-event-id"] for message in messages} == {FACT.id}
 
 
 @pytest.mark.parametrize("kind, envelope", [("event", FACT), ("command", REQUEST)])
 def test_messages_outlive_a_broker_unless_told_otherwise(kind: Any, envelope: Envelope):
-    fleeting = to_message(kind, envelope, delivery_mode=DeliveryMode.NOT_PERSISTENT)
+    fleeting = to_content(kind, envelope, delivery_mode=TRANSIENT)
 
-    assert to_message(kind, envelope).delivery_mode is DeliveryMode.PERSISTENT
-    assert fleeting.delivery_mode is DeliveryMode.NOT_PERSISTENT
+    assert to_content(kind, envelope).properties.delivery_mode == PERSISTENT
+    assert fleeting.properties.delivery_mode == TRANSIENT
 
 
 def test_a_requests_headers_say_for_whom_until_when_and_under_which_key():
-    message = to_message("command", REQUEST)
+    body, properties = to_content("command", REQUEST)
 
-    assert (message.content_type, message.type) == ("application/json", "orders.pay")
-    assert message.body == REQUEST.body
-    assert message.headers == {
+    said = properties.content_type, properties.message_type
+    assert said == ("application/json", "orders.pay")
+    assert body == REQUEST.body
+    assert properties.headers == {
         "x-event-id": "req_1",
         "x-attempt": 1,
         "x-merchant-id": "mer_1",
@@ -163,25 +168,25 @@ REQUESTS = st.builds(
 
 @given(FACTS)
 def test_a_fact_comes_out_as_it_went_in(fact: Envelope):
-    assert from_message(delivered(to_message("event", fact))) == fact
+    assert from_content(delivered(to_content("event", fact))) == fact
 
 
 @given(REQUESTS)
 def test_a_request_comes_out_as_it_went_in(request_: Envelope):
-    assert from_message(delivered(to_message("command", request_))) == request_
+    assert from_content(delivered(to_content("command", request_))) == request_
 
 
 def test_the_attempt_of_a_fact_is_the_transports_and_not_part_of_it():
-    again = to_message("event", FACT.again())
+    again = to_content("event", FACT.again())
 
     assert again.body == GOLDEN
-    assert from_message(delivered(again)).attempt == 2
+    assert from_content(delivered(again)).attempt == 2
 
 
 def test_attributes_of_newer_senders_are_ignored():
     newer = GOLDEN.replace(b'{"specversion"', b'{"novelty":[1],"specversion"')
 
-    assert from_message(delivered(to_message("event", FACT), body=newer)) == FACT
+    assert from_content(delivered(to_content("event", FACT), body=newer)) == FACT
 
 
 def without(name: str) -> bytes:
@@ -201,23 +206,23 @@ def with_(**changes: Any) -> bytes:
 ])  # fmt: skip
 def test_what_is_no_fact_is_malformed_and_never_another_error(body: bytes):
     with pytest.raises(Malformed):
-        from_message(delivered(to_message("event", FACT), body=body, headers={}))
+        from_content(delivered(to_content("event", FACT), body=body, headers={}))
 
 
 def test_data_is_what_stands_last_in_our_events_and_anywhere_in_a_strangers():
     moved = orjson.loads(GOLDEN)
     strangers = orjson.dumps({"data": moved.pop("data"), **moved})
 
-    ours = from_message(delivered(to_message("event", FACT)))
-    theirs = from_message(delivered(to_message("event", FACT), body=strangers, headers={}))
+    ours = from_content(delivered(to_content("event", FACT)))
+    theirs = from_content(delivered(to_content("event", FACT), body=strangers, headers={}))
 
     assert ours.body == FACT.body
     assert orjson.loads(theirs.body) == orjson.loads(FACT.body)
 
 
 @pytest.mark.parametrize("changes", [
-    {"type": None},
-    {"type": ""},
+    {"message_type": None},
+    {"message_type": ""},
     {"headers": None},
     {"headers": {}},
     {"headers": {"x-event-id": 5}},
@@ -229,32 +234,31 @@ def test_data_is_what_stands_last_in_our_events_and_anywhere_in_a_strangers():
 ])  # fmt: skip
 def test_what_is_no_request_is_malformed_and_never_another_error(changes: dict[str, Any]):
     with pytest.raises(Malformed):
-        from_message(delivered(to_message("command", REQUEST), **changes))
+        from_content(delivered(to_content("command", REQUEST), **changes))
 
 
 @pytest.mark.parametrize("kind, envelope", [("event", FACT), ("command", REQUEST)])
 def test_a_message_of_more_than_a_mebibyte_is_malformed(kind: Any, envelope: Envelope):
-    message = to_message(kind, envelope)
+    message = to_content(kind, envelope)
 
     with pytest.raises(Malformed, match="more than 1048576"):
-        from_message(delivered(message, body=b"x" * (MESSAGE_BYTES_MAX + 1)))
+        from_content(delivered(message, body=b"x" * (MESSAGE_BYTES_MAX + 1)))
 
 
 def test_a_reason_is_one_short_line_whatever_the_message_was():
     body = orjson.dumps(orjson.loads(GOLDEN) | {"mode": "x" * 100_000})
 
     with pytest.raises(Malformed) as raised:
-        from_message(delivered(to_message("event", FACT), body=body))
+        from_content(delivered(to_content("event", FACT), body=body))
 
     assert len(str(raised.value)) <= 300
 
 
 def test_a_mode_nobody_knows_in_a_request_is_the_harmless_one():
-    odd = {**to_message("command", REQUEST).headers, "x-mode": "play"}
+    request = to_content("command", REQUEST)
+    odd = headers_of(request) | {"x-mode": "play"}
 
-    assert (
-        from_message(delivered(to_message("command", REQUEST), headers=odd)).context.mode == "test"
-    )
+    assert from_content(delivered(request, headers=odd)).context.mode == "test"
 
 
 def test_an_expiry_is_never_zero_which_would_mean_at_once():
