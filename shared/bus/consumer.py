@@ -18,7 +18,6 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 import structlog
-from pydantic import ValidationError
 
 from shared.bus import inbox, outbox
 from shared.bus.caller import WireReply, reply_adapter
@@ -26,6 +25,7 @@ from shared.bus.fate import ATTEMPTS_MAX, Fate, fate
 from shared.bus.outbox import Handled, OutboxRow
 from shared.bus.recording import Recording, drain
 from shared.bus.room import Handler, Room
+from shared.bus.settling import describe, is_silence, note, wire_failure
 from shared.bus.transport import Lane, Settled
 from shared.bus.tx import Said, Tx
 from shared.clock import unix_seconds, utc_now
@@ -39,8 +39,7 @@ from shared.db.pool import (
     is_outage,
     transaction,
 )
-from shared.db.pool import reason as database_reason
-from shared.errors import DeadlineExceeded, Refusal
+from shared.errors import Refusal
 from shared.loops import endless
 
 log = structlog.get_logger("flint.bus")
@@ -146,10 +145,10 @@ class Consumer:
             settled = await self._dispatch(envelope, lane, is_redelivered)
         except Exception as error:  # the one place where any failure becomes a fate
             settled = self._failed(envelope, error)
-        if lane != "rpc" and _is_outage(settled) and not await answers(self._pool):
+        if lane != "rpc" and is_silence(settled) and not await answers(self._pool):
             # Our own database is away, for minutes or for days: that is no try of this message.
             settled = replace(settled, fate=Fate.RETRY, is_counted=False)
-        _note(self.room.name, envelope, settled, started)
+        note(self.room.name, envelope, settled, started)
         return settled
 
     async def bury(self, envelope: Envelope, queue: str, reason: str) -> None:
@@ -341,34 +340,11 @@ class Consumer:
 
     def _failed(self, envelope: Envelope, error: Exception, handler: str = "") -> Settled:
         what = fate(error, attempt=envelope.attempt, attempts_max=self._attempts_max)
-        return Settled(what, _wire_failure(error), describe(error), handler)
+        return Settled(what, wire_failure(error), describe(error), handler)
 
     def _tx(self, db: Connection, envelope: Envelope, now: datetime | None = None) -> Tx:
         moment = now or self._clock()
         return Tx(db, moment, envelope.context, envelope.id, self._public_url)
-
-
-def describe(error: BaseException) -> str:
-    """Why, in one line without values: database errors echo rows, validation errors inputs."""
-    if isinstance(error, Refusal):
-        return f"refused: {error.code}"
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return f"malformed: {'.'.join(str(part) for part in first['loc'])} {first['type']}"
-    if hasattr(error, "sqlstate"):
-        return database_reason(error)
-    return f"{type(error).__name__}: {error}"[:500]
-
-
-def _wire_failure(error: Exception) -> WireReply:
-    if isinstance(error, Refusal):
-        return WireReply(refusal=error.to_wire())
-    is_silent = isinstance(error, DeadlineExceeded) or is_outage(error)
-    return WireReply(failure="outage" if is_silent else "bug")
-
-
-def _is_outage(settled: Settled) -> bool:
-    return settled.fate is not Fate.ACK and getattr(settled.reply, "failure", "") == "outage"
 
 
 def _settle(job: _Job, result: _Result) -> None:
@@ -384,20 +360,3 @@ def _encode(message: Message, value: Any) -> bytes:
 
 def _name(handler: Handler | Any) -> str:
     return f"{handler.__module__}.{getattr(handler, '__qualname__', 'effect')}"
-
-
-def _note(room: str, envelope: Envelope, settled: Settled, started: float) -> None:
-    """One line per message is enough to follow a checkout; only failures are loud."""
-    say = log.warning if settled.fate in (Fate.BURY, Fate.RETRY) else log.debug
-    say(
-        "message.handled",
-        room=room,
-        topic=envelope.topic,
-        message_id=envelope.id,
-        request_id=envelope.context.request_id,
-        fate=settled.fate.value,
-        reason=settled.reason,
-        handler=settled.handler,
-        attempt=envelope.attempt,
-        took_ms=round((time.perf_counter() - started) * 1000, 1),
-    )
