@@ -114,9 +114,13 @@ LOCK_OF_CLOSED_LINKS: Final = f"""
     FOR UPDATE OF sessions SKIP LOCKED
 """
 
-# A session that was resolved before and gets here after is found too: the word stays a minute.
+# Kept a minute for a session that comes late, and while a payment is in flight: it may yet fail.
 FORGET_CLOSED_LINKS: Final = """
-    DELETE FROM closed_links WHERE heard_at < $1::timestamptz - interval '1 minute'
+    DELETE FROM closed_links
+    WHERE heard_at < $1::timestamptz - interval '1 minute' AND NOT EXISTS (
+        SELECT FROM sessions AS s WHERE s.status = 'open' AND s.created_at <= closed_at
+          AND s.merchant_id = closed_links.merchant_id
+          AND s.payment_link_id = closed_links.payment_link_id)
 """
 
 _LIST: Final = f"""

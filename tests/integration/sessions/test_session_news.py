@@ -10,7 +10,6 @@ import pytest
 
 from services.sessions import store
 from shared.contracts.base import Message
-from shared.contracts.links import LinkDeactivated
 from shared.contracts.orders import (
     OrderClosed,
     OrderPaid,
@@ -25,7 +24,6 @@ from shared.contracts.payments import (
     PaymentIntentRequiresAction,
 )
 from shared.contracts.sessions import (
-    SessionClosed,
     SessionCompleted,
     SessionExpired,
     SessionInvalidated,
@@ -34,7 +32,7 @@ from shared.contracts.sessions import (
 )
 from shared.db.pool import connection
 from shared.errors import Refusal, Unavailable
-from tests.builders_links import NEVER, NOON, a_link
+from tests.builders_links import NOON
 from tests.builders_sessions import (
     creating,
     cs,
@@ -65,12 +63,6 @@ async def pressed_pay(sessions: Desk, number: int = 1) -> str:
     return str((await sessions(paying(cs(number)))).reply.attempt_id)
 
 
-def deactivated(*, close: bool = True, at: Any = NOON) -> LinkDeactivated:
-    link = a_link(status="inactive", updated_at=at)
-    shown = link.shown().model_dump()
-    return LinkDeactivated.model_validate(shown | {"close_open_sessions": close})
-
-
 # ---- links -----------------------------------------------------------------------------------
 
 
@@ -89,40 +81,6 @@ async def test_a_session_heard_of_after_its_successor_is_born_superseded(session
     assert told.topics() == ["checkout_session.created", "checkout_session.invalidated"]
     assert again.said == []
     assert (await shown(sessions)).checkout_session.terminal_reason == "superseded"
-
-
-async def test_a_deactivated_link_closes_its_idle_sessions_if_told_so(sessions: Desk):
-    for number in (1, 2):
-        await sessions(resolved(number))
-    await sessions(resolved(3, link=NEVER[:-1] + "1"))
-    await sessions(resolved(4, resolved_at=NOON + timedelta(seconds=5)))
-    await pressed_pay(sessions, 2)
-
-    await sessions(deactivated(close=False))
-    kept = await sessions.sweep("sessions.close_with_links")
-    await sessions(deactivated())
-    told = await sessions.sweep("sessions.close_with_links")
-
-    assert (kept.reply, told.reply) == (0, 1)
-    assert told.only(SessionClosed).checkout_session_id == cs(1)
-    assert told.said[0].context.merchant_id == MERCHANT
-    assert [await status(sessions, number) for number in (1, 2, 3, 4)] == [
-        "closed", "open", "open", "open",
-    ]  # fmt: skip
-
-
-async def test_a_session_that_gets_here_after_its_link_was_closed_is_closed_too(sessions: Desk):
-    await sessions(deactivated())
-    await sessions.sweep("sessions.close_with_links")
-
-    await sessions(resolved())
-    sessions.later(10)
-    await sessions.sweep("sessions.close_with_links")
-
-    assert await status(sessions) == "closed"
-    sessions.later(61)
-    await sessions.sweep("sessions.close_with_links")
-    assert await sessions.rows("SELECT 1 FROM closed_links") == []
 
 
 # ---- orders ----------------------------------------------------------------------------------
