@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from tests.support.shops import Shop
 
 Json = dict[str, Any]
 WRITERS: Final = 8
-WRITES: Final = {
+WRITES: Final[dict[str, tuple[str, str, Callable[[int], Json]]]] = {
     "patch": ("PATCH", "", lambda number: {"name": f"Tea {number}"}),
     "lines": (
         "POST",
