@@ -45,33 +45,27 @@ def expires_at(now: datetime) -> datetime:
 def read(
     secret_key: SecretKey, token: str, payment_link_id: str, now: datetime
 ) -> ResolutionContext:
-    """What a token says; a bad, expired or other link's one is refused."""
+    """What a token says. A bad or other link's one is refused, an expired one to be renewed."""
     try:
         link_id, version, nonce, issued_at = signed(secret_key, _SALT).loads(token)
     except (BadData, ValueError, TypeError):
-        raise _invalid("The 'resolution_context' is not one of ours.") from None
+        raise _refused("INVALID", "The 'resolution_context' is not one of ours.") from None
     if link_id != payment_link_id:
-        raise _invalid("The 'resolution_context' belongs to another payment link.")
+        raise _refused("INVALID", "The 'resolution_context' belongs to another payment link.")
     if now.timestamp() - issued_at >= LIFETIME.total_seconds():
-        raise _invalid("The 'resolution_context' has expired.")
+        raise _refused("REFRESH_REQUIRED", "The 'resolution_context' has expired.")
     return ResolutionContext(link_id, version, nonce, issued_at)
 
 
 def required() -> Refusal:
     """The answer to a resolve without a context."""
-    return Refusal(
-        "invalid",
-        "PAYMENT_LINK_RESOLUTION_CONTEXT_REQUIRED",
-        "The 'resolution_context' field is required.",
-        param="resolution_context",
-        next_actions=("Take a resolution_context from GET …/public.",),
-    )
+    return _refused("REQUIRED", "The 'resolution_context' field is required.")
 
 
-def _invalid(message: str) -> Refusal:
+def _refused(why: str, message: str) -> Refusal:
     return Refusal(
         "invalid",
-        "PAYMENT_LINK_RESOLUTION_CONTEXT_INVALID",
+        f"PAYMENT_LINK_RESOLUTION_CONTEXT_{why}",
         message,
         param="resolution_context",
         next_actions=("Take a fresh resolution_context from GET …/public.",),

@@ -19,6 +19,7 @@ from services.gateway.pages.forms import Form, read_form, shown_again
 from services.gateway.pages.link_view import link_page, unavailable_page
 from services.gateway.pages.prefill import Carried
 from services.gateway.pages.words import LINK_STATES
+from services.gateway.resolution import ResolutionContext
 from shared.contracts.links import Choices, Resolution, ResolveLink, ShowLink, ShownLink
 from shared.errors import Refusal, not_found
 
@@ -80,12 +81,25 @@ async def _resolve(request: web.Request, form: Form) -> web.Response:
         return await _render(request, opened, 409)
     choices, errors = read_choices(form, opened.shown, opened.carried)
     if errors:
-        return await _render(request, opened, 422, errors=errors)
+        return await _mistaken(request, opened, errors)
     try:
         found = await _resolved(request, opened, choices)
     except Refusal as refusal:
         return await _refused(request, opened, refusal)
     return _to_checkout(request, opened.carried, found)
+
+
+async def _mistaken(
+    request: web.Request, opened: Opened, errors: Mapping[str, str]
+) -> web.Response:
+    """The page again with each mistake; of an old page, what has changed since comes first."""
+    try:
+        seen = _seen(request, opened)
+    except Refusal as refusal:
+        return await _refused(request, opened, refusal)
+    if seen.version < opened.shown.payment_link.version:
+        return await _render(request, opened, 409, is_changed=True)
+    return await _render(request, opened, 422, errors=errors)
 
 
 async def find(request: web.Request) -> ShownLink:
@@ -104,13 +118,9 @@ def _slug_of(request: web.Request) -> str:
 
 
 async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> Resolution:
-    gateway, shown, link = request.app[GATEWAY], opened.shown, opened.shown.payment_link
-    token = opened.form.get("resolution_context")
-    if not token:
-        raise resolution.required()
-    seen = resolution.read(gateway.secret_key, token, link.payment_link_id, gateway.clock())
+    shown, seen = opened.shown, _seen(request, opened)
     command = ResolveLink(
-        payment_link_id=link.payment_link_id,
+        payment_link_id=shown.payment_link.payment_link_id,
         context_id=seen.nonce,
         context_version=seen.version,
         choices=choices,
@@ -119,7 +129,16 @@ async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> R
         locale=opened.carried.locale,
     )
     context = context_of(request, shown.merchant_id, shown.mode_environment)
-    return (await gateway.caller.call(command, context=context)).value
+    return (await request.app[GATEWAY].caller.call(command, context=context)).value
+
+
+def _seen(request: web.Request, opened: Opened) -> ResolutionContext:
+    """Which page was sent, by its token; a missing, forged or expired one is refused."""
+    gateway, link_id = request.app[GATEWAY], opened.shown.payment_link.payment_link_id
+    token = opened.form.get("resolution_context")
+    if not token:
+        raise resolution.required()
+    return resolution.read(gateway.secret_key, token, link_id, gateway.clock())
 
 
 async def _refused(request: web.Request, opened: Opened, refusal: Refusal) -> web.Response:

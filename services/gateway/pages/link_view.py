@@ -38,7 +38,7 @@ def link_page(
     link = shown.payment_link
     is_gift = link.mode == "donation"
     lines = () if is_gift else tuple(shown.resolved_line_items)
-    seen = _seen_prices(values.get(SEEN_PRICES, "")) if is_changed else {}
+    seen = _seen_prices(values.get(SEEN_PRICES, ""))
     return views.LinkPage(
         brand=brand,
         url=link.url,

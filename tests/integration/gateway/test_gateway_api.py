@@ -318,7 +318,10 @@ async def test_a_session_that_does_not_come_is_a_503_that_may_be_repeated(pool: 
         (None, "PAYMENT_LINK_RESOLUTION_CONTEXT_REQUIRED"),
         ("made.up", "PAYMENT_LINK_RESOLUTION_CONTEXT_INVALID"),
         (context_of(link=f"pl_{ULID_B}"), "PAYMENT_LINK_RESOLUTION_CONTEXT_INVALID"),
-        (context_of(now=NOON - timedelta(hours=2)), "PAYMENT_LINK_RESOLUTION_CONTEXT_INVALID"),
+        (
+            context_of(now=NOON - timedelta(hours=2)),
+            "PAYMENT_LINK_RESOLUTION_CONTEXT_REFRESH_REQUIRED",
+        ),
     ],
 )
 async def test_a_bad_context_is_400_but_the_links_own_no_comes_first(pool: Pool, context, code):

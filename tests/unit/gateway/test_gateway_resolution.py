@@ -37,8 +37,9 @@ def test_it_works_for_two_hours_and_not_a_second_longer():
 
     assert resolution.read(SECRET_KEY, token, LINK, last)
     assert resolution.expires_at(NOON) == NOON + timedelta(hours=2)
-    with pytest.raises(Refusal, match="expired"):
+    with pytest.raises(Refusal, match="expired") as caught:
         resolution.read(SECRET_KEY, token, LINK, NOON + timedelta(hours=2))
+    assert caught.value.code == "PAYMENT_LINK_RESOLUTION_CONTEXT_REFRESH_REQUIRED"
 
 
 def test_another_links_context_is_refused():
