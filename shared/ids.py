@@ -17,7 +17,7 @@ from shared.clock import unix_seconds
 # fmt: off
 PREFIXES: Final = frozenset({
     "pl", "cs", "ord", "li", "pi", "pm", "ref", "cpn", "cus", "plan", "sub", "mer", "key", "whep",
-    "whev", "evt", "item", "req", "act", "tip", "ad", "set",
+    "whev", "evt", "item", "req", "act", "tip", "ad", "set", "tkt",
 })
 # fmt: on
 ULID_PATTERN: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"

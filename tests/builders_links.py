@@ -10,7 +10,7 @@ from services.links import domain, modes, template
 from services.links.domain import Link
 from shared.contracts.link_requests import PaymentLinkCreateParams
 from shared.contracts.links import Choices, ClaimPlace, ReleasePlace, ResolveLink
-from shared.contracts.orders import NetAmounts, OrderPaid
+from shared.contracts.orders import NetAmounts, OrderPaid, OrderRefunded
 from shared.money import money
 from tests.support.desk import MERCHANT, ORIGIN
 
@@ -53,12 +53,14 @@ def resolving(link_id: str = NEVER, *, context: str = "ctx_1", version: int = 1,
     )
 
 
-def claiming(link_id: str, number: int, *, order: int | None = None, seats: int = 1) -> ClaimPlace:
+def claiming(
+    link_id: str, number: int, *, order: int | None = None, seats: int = 1, **of_tiers: int
+) -> ClaimPlace:
     return ClaimPlace(
         attempt_id=f"pi_{number}",
         order_id=f"ord_{number if order is None else order}",
         payment_link_id=link_id,
-        quantities={"item-1": seats},
+        quantities=of_tiers or {"item-1": seats},
     )
 
 
@@ -70,19 +72,34 @@ def releasing(link_id: str, number: int, *, order: int | None = None) -> Release
     )
 
 
-def paid(link_id: str | None, number: int, *, sold: int = 1) -> OrderPaid:
-    zero = money(0, "USD")
-    return OrderPaid(
-        order_id=f"ord_{number}",
-        order_number=str(number),
-        status="paid",
-        net_amounts=NetAmounts(**dict.fromkeys(NetAmounts.model_fields, zero)),
-        source="payment_link",
-        payment_link_id=link_id,
-        merchant_id=MERCHANT,
-        mode_environment="test",
-        created_at=NOON,
-        updated_at=NOON,
-        attempt_id=f"pi_{number}",
-        quantity_sold=sold,
+def paid(link_id: str | None, number: int, *, sold: int = 1, **of_tiers: int) -> OrderPaid:
+    sale = _sale(link_id, number, sold, of_tiers)
+    return OrderPaid(status="paid", attempt_id=f"pi_{number}", **sale)
+
+
+def refunded(
+    link_id: str | None, number: int, *, is_whole: bool = True, of_tiers: dict[str, int]
+) -> OrderRefunded:
+    return OrderRefunded(
+        status="refunded" if is_whole else "partially_refunded",
+        refund_id=f"ref_{number}",
+        amount_money=money(0, "USD"),
+        **_sale(link_id, number, 0, of_tiers),
     )
+
+
+def _sale(link_id: str | None, number: int, sold: int, of_tiers: dict[str, int]) -> dict[str, Any]:
+    zero = money(0, "USD")
+    return {
+        "order_id": f"ord_{number}",
+        "order_number": str(number),
+        "net_amounts": NetAmounts(**dict.fromkeys(NetAmounts.model_fields, zero)),
+        "source": "payment_link",
+        "payment_link_id": link_id,
+        "merchant_id": MERCHANT,
+        "mode_environment": "test",
+        "created_at": NOON,
+        "updated_at": NOON,
+        "quantity_sold": sum(of_tiers.values()) or sold,
+        "line_quantities": of_tiers,
+    }

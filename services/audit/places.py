@@ -12,8 +12,9 @@ BATCH: Final = 2_000
 
 OVERSOLD: Final = """
     SELECT payment_link_id FROM links
-    WHERE completed_count + claimed_count > max_completions + overbooked_places
-       OR total_quantity_sold + claimed_quantity > max_quantity + overbooked_quantity
+    WHERE completed_count - returned_count + claimed_count > max_completions + overbooked_places
+       OR total_quantity_sold - returned_quantity + claimed_quantity
+          > max_quantity + overbooked_quantity
 """
 MISCOUNTED: Final = """
     SELECT payment_link_id FROM links AS l
@@ -21,6 +22,26 @@ MISCOUNTED: Final = """
         SELECT count(*), coalesce(sum(quantity), 0)::bigint FROM claims AS c
         WHERE c.merchant_id = l.merchant_id AND c.payment_link_id = l.payment_link_id
           AND c.state = 'held')
+"""
+TIER_MISCOUNTED: Final = """
+    SELECT payment_link_id FROM links AS l
+    LEFT JOIN LATERAL (
+        SELECT jsonb_object_agg(key, pieces) AS held FROM (
+            SELECT key, sum(taken::bigint) AS pieces
+            FROM claims AS c, jsonb_each_text(quantities) AS of_tier (key, taken)
+            WHERE c.merchant_id = l.merchant_id AND c.payment_link_id = l.payment_link_id
+              AND c.state = 'held'
+            GROUP BY key) AS of_key
+    ) AS claimed ON true
+    WHERE mode = 'event' AND EXISTS (
+        SELECT 1 FROM jsonb_each_text(tiers_claimed || coalesce(held, '{}')) AS tier (key, pieces)
+        WHERE coalesce((tiers_claimed ->> key)::bigint, 0) <> coalesce((held ->> key)::bigint, 0))
+"""
+RETURNS_MISCOUNTED: Final = """
+    SELECT payment_link_id FROM links AS l
+    WHERE (returned_count, returned_quantity) <> (
+        SELECT count(*), coalesce(sum(quantity), 0)::bigint FROM returns AS r
+        WHERE r.merchant_id = l.merchant_id AND r.payment_link_id = l.payment_link_id)
 """
 TWO_PLACES: Final = """
     SELECT order_id FROM claims WHERE state IN ('held', 'final')
@@ -82,6 +103,8 @@ ORDERS: Final = "SELECT id FROM orders WHERE id = ANY($1::text[])"
 RULES: Final = {
     "a link sold more than it has": OVERSOLD,
     "a link's claimed places are not its claims": MISCOUNTED,
+    "an event's claimed tickets of a tier are not its claims": TIER_MISCOUNTED,
+    "a link's returned places are not its returns": RETURNS_MISCOUNTED,
     "an order has two places": TWO_PLACES,
 }
 COUNTED: Final = {

@@ -7,11 +7,12 @@ Pure: `now` and ids are arguments, a move returns the new link and its facts. *E
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from services.links import slugs
+from services.links.caps import Capacity, Count, capacity
 from services.links.template import FIELDS, Template
 from shared.contracts.base import changed
 from shared.contracts.link_requests import LinkStatus
@@ -57,6 +58,9 @@ class Link:
     claimed_count: int = 0
     total_quantity_sold: int = 0
     claimed_quantity: int = 0
+    returned_count: int = 0
+    returned_quantity: int = 0
+    tiers: Mapping[str, Count] = field(default_factory=dict)  # an event's, by line key
 
     @property
     def slug(self) -> str:
@@ -69,50 +73,24 @@ class Link:
         return f"{self.origin}/l/{self.slug}"
 
     @property
-    def is_limited(self) -> bool:
-        """Whether a buyer has to claim a place before being charged."""
-        return self.template.max_completions is not None or self.max_quantity is not None
-
-    @property
-    def max_quantity(self) -> int | None:
-        """How many pieces (seats) may be sold in all."""
-        return self.template.event_config.max_total_quantity
-
-    @property
-    def remaining_quantity(self) -> int | None:
-        """What is left to buy: seats, else completions; None for a link without a cap."""
-        if self.max_quantity is not None:
-            return max(0, self.max_quantity - self.total_quantity_sold)
-        if self.template.max_completions is not None:
-            return max(0, self.template.max_completions - self.completed_count)
-        return None
-
-    @property
-    def exhausted_by(self) -> str | None:
-        """Which cap is reached by completed sales (held places may still come back)."""
-        most = self.template.max_completions
-        if most is not None and self.completed_count >= most:
-            return "PAYMENT_LINK_MAX_COMPLETIONS_REACHED"
-        if self.max_quantity is not None and self.total_quantity_sold >= self.max_quantity:
-            return "EVENT_SOLD_OUT"
-        return None
+    def capacity(self) -> Capacity:
+        """What bounds its sales, and what is left."""
+        return capacity(
+            self.template,
+            places=Count(self.completed_count, self.claimed_count, self.returned_count),
+            seats=Count(self.total_quantity_sold, self.claimed_quantity, self.returned_quantity),
+            tiers=self.tiers,
+        )
 
     def unavailable_reason(self, now: datetime) -> str | None:
         """The code of why no buyer may resolve it now, or None."""
         if self.status == "inactive":
             return "PAYMENT_LINK_INACTIVE"
-        event_date = self.template.event_config.event_date
-        if event_date is not None and now >= event_date:
+        event = self.template.event_config
+        end = event.event_end_date or event.event_date
+        if end is not None and now >= end:
             return "EVENT_ENDED"
-        return self.exhausted_by
-
-    def no_place_for(self, quantity: int) -> str:
-        """The code for an attempt that found no place for so many pieces a moment ago."""
-        seats, taken = self.max_quantity, self.total_quantity_sold + self.claimed_quantity
-        has_no_seats = seats is not None and taken + quantity > seats
-        if has_no_seats or self.template.max_completions is None:
-            return "EVENT_SOLD_OUT"
-        return "PAYMENT_LINK_MAX_COMPLETIONS_REACHED"
+        return self.capacity.exhausted_by
 
     def shown(self) -> PaymentLink:
         """The link as the API shows it."""
@@ -170,17 +148,37 @@ class Link:
         link = self._next(now, slugs=names)
         return link, [link._fact(LinkUpdated, self)]
 
-    def completed(self, quantity: int) -> Facts:
-        """What there is to say of a sale of so many pieces that is counted here already."""
+    def completed(self, quantity: int, quantities: Mapping[str, int]) -> Facts:
+        """What there is to say of a sale that is counted here already.
+
+        `quantity` counts all pieces, `quantities` those of each line.
+        """
         before = replace(
             self,
             completed_count=self.completed_count - 1,
             total_quantity_sold=self.total_quantity_sold - quantity,
+            tiers=self._tiers_without(Count(sold=1), quantities),
         )
         return self._cap_facts(before)
 
+    def returned(self, quantity: int, quantities: Mapping[str, int]) -> Facts:
+        """The same, of a sale whose place and seats came back."""
+        before = replace(
+            self,
+            returned_count=self.returned_count - 1,
+            returned_quantity=self.returned_quantity - quantity,
+            tiers=self._tiers_without(Count(returned=1), quantities),
+        )
+        return self._cap_facts(before)
+
+    def _tiers_without(self, one: Count, quantities: Mapping[str, int]) -> Mapping[str, Count]:
+        return {
+            key: count.less(one, pieces=quantities.get(key, 0)) for key, count in self.tiers.items()
+        }
+
     def _cap_facts(self, before: Link) -> Facts:
-        was, now = before.exhausted_by is not None, self.exhausted_by is not None
+        was = before.capacity.exhausted_by is not None
+        now = self.capacity.exhausted_by is not None
         if was == now:
             return []
         return [self._fact(LinkExhausted if now else LinkReopened, before)]
@@ -190,13 +188,16 @@ class Link:
 
     def _fields(self) -> dict[str, Any]:
         content = {name: getattr(self.template, name) for name in FIELDS}
+        left = self.capacity
         return content | {
             "payment_link_id": self.payment_link_id,
             "status": self.status,
             "completed_count": self.completed_count,
             "total_quantity_sold": self.total_quantity_sold,
-            "remaining_quantity": self.remaining_quantity,
-            "is_sold_out": self.exhausted_by is not None,
+            "active_count": self.completed_count - self.returned_count,
+            "remaining_quantity": left.remaining_quantity,
+            "is_sold_out": left.exhausted_by is not None,
+            "warnings": left.warnings(),
             "version": self.version,
             "url": self.url,
             "slugs": list(self.slugs),

@@ -31,7 +31,7 @@ from shared.contracts.links import (
     UpdateLink,
 )
 from shared.contracts.lists import Page
-from shared.contracts.orders import OrderPaid
+from shared.contracts.orders import OrderPaid, OrderRefunded
 
 
 async def create(msg: CreateLink, tx: Tx) -> PaymentLink:
@@ -161,7 +161,18 @@ async def on_order_paid(msg: OrderPaid, tx: Tx) -> None:
     if msg.payment_link_id is None:
         return
     link = await places.complete(tx, msg)
-    tx.emit(*link.completed(msg.quantity_sold))
+    tx.emit(*link.completed(msg.quantity_sold, msg.line_quantities))
+
+
+async def on_order_refunded(msg: OrderRefunded, tx: Tx) -> None:
+    if msg.payment_link_id is None or msg.status != "refunded":
+        return
+    link = await store.find(tx, msg.payment_link_id)
+    if not link.template.release_on_refund:
+        return
+    freed = await places.give_back(tx, msg)
+    if freed is not None:
+        tx.emit(*freed.returned(msg.quantity_sold, msg.line_quantities))
 
 
 HANDLERS: Final[Mapping[type[Message], Handler]] = {
@@ -180,5 +191,6 @@ HANDLERS: Final[Mapping[type[Message], Handler]] = {
     ClaimPlace: claim,
     ReleasePlace: release,
     OrderPaid: on_order_paid,
+    OrderRefunded: on_order_refunded,
 }
 SWEEPS: Final[Sequence[Sweep]] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.links.caps import Count
 from services.links.domain import Link, no_such_link
 from services.links.template import Template
 from shared.bus.tx import Tx
@@ -22,8 +23,9 @@ from shared.db.pool import Record
 COLUMNS: Final = """
     links.payment_link_id, links.merchant_id, links.mode_environment, links.template,
     links.status, links.slugs, links.completed_count, links.claimed_count,
-    links.total_quantity_sold, links.claimed_quantity, links.version, links.created_at,
-    links.updated_at
+    links.total_quantity_sold, links.claimed_quantity, links.returned_count,
+    links.returned_quantity, links.tiers_sold, links.tiers_claimed, links.tiers_returned,
+    links.version, links.created_at, links.updated_at
 """
 
 ADD: Final = """
@@ -36,7 +38,7 @@ SAVE: Final = """
     UPDATE links
     SET template = $3, status = $4, version = $5, updated_at = $6,
         overbooked_places =
-            greatest(0, completed_count + claimed_count - $8::bigint),
+            greatest(0, completed_count - returned_count + claimed_count - $8::bigint),
         overbooked_quantity =
             greatest(0, total_quantity_sold + claimed_quantity - $9::bigint),
         slugs = $10
@@ -110,7 +112,16 @@ def link_of(row: Record, origin: str) -> Link:
         claimed_count=row["claimed_count"],
         total_quantity_sold=row["total_quantity_sold"],
         claimed_quantity=row["claimed_quantity"],
+        returned_count=row["returned_count"],
+        returned_quantity=row["returned_quantity"],
+        tiers=_tiers(row),
     )
+
+
+def _tiers(row: Record) -> dict[str, Count]:
+    counts = [row[name] for name in ("tiers_sold", "tiers_claimed", "tiers_returned")]
+    keys = {key for count in counts for key in count}
+    return {key: Count(*(count.get(key, 0) for count in counts)) for key in keys}
 
 
 def _written(template: Template) -> dict[str, Any]:
@@ -146,7 +157,7 @@ async def save(tx: Tx, link: Link, *, was: Link) -> None:
         link.updated_at,
         was.version,
         link.template.max_completions,
-        link.max_quantity,
+        link.template.event_config.max_total_quantity,
         list(link.slugs),
     )
     assert done == "UPDATE 1", f"{link.payment_link_id} changed under its lock"

@@ -45,6 +45,28 @@ Answer = Annotated[str, text(4_096)]
 Frequency = Literal["one_time", "monthly", "yearly"]
 
 
+TierCap = Annotated[
+    Quantity,
+    Field(
+        description="Ours. Event links only: how many tickets of this tier are sold in all, beside "
+        "the event's own 'max_total_quantity'. 'max_quantity' is what one order may take."
+    ),
+]
+EndDate = Annotated[
+    Time,
+    Field(
+        description="Ours. Until when tickets are sold; absent, the event is over once it began."
+    ),
+]
+ReleaseOnRefund = Annotated[
+    bool,
+    Field(
+        description="Ours. Whether a full refund gives the place and the seats back to be sold "
+        "again. 'completed_count' is history and keeps them."
+    ),
+]
+
+
 class LinkLineItem(Strict):
     """One thing for sale. Only its price is required; `key` and `name` are made when absent."""
 
@@ -58,6 +80,7 @@ class LinkLineItem(Strict):
     allow_quantity_adjustment: bool | None = None
     min_quantity: Quantity | None = None
     max_quantity: Quantity | None = None
+    max_total_quantity: TierCap | None = None
     allow_amount_adjustment: bool | None = None
     min_amount_money: Money | None = None
     max_amount_money: Money | None = None
@@ -81,6 +104,7 @@ class EventConfig(Strict):
     """When and where an event is, and how many may come."""
 
     event_date: Time | None = None
+    event_end_date: EndDate | None = None
     timezone: Annotated[str, text(64)] | None = None
     location: ShortText | None = None
     max_total_quantity: Quantity | None = None
@@ -156,6 +180,7 @@ class PaymentLinkCreateParams(LinkConfigs):
     donation_cover_fees: CoverFees | None = None
     event_config: EventConfig = EventConfig()
     max_completions: MaxCompletions | None = None
+    release_on_refund: ReleaseOnRefund = False
     slug: Slug | None = None
     metadata: Metadata = {}
 
@@ -185,6 +210,7 @@ class PaymentLinkUpdateParams(Strict):
     donation_cover_fees: CoverFees | None = None
     max_completions: MaxCompletions | None = None
     clear_max_completions: bool | None = None
+    release_on_refund: ReleaseOnRefund | None = None
     metadata: MetadataPatch | None = None
     expected_version: Annotated[int, Field(strict=True, ge=1)] | None = None
 

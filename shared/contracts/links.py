@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -33,10 +33,10 @@ from shared.contracts.link_requests import (
 from shared.contracts.lists import ListQuery, Page
 from shared.contracts.types import (
     CheckoutSessionId,
+    ChosenQuantity,
     ModeEnvironment,
     OrderId,
     PaymentLinkId,
-    Quantity,
     Resource,
     ShortText,
     Strict,
@@ -44,6 +44,14 @@ from shared.contracts.types import (
     text,
 )
 from shared.money import Money
+
+
+class LinkWarning(Resource):
+    """Something that is allowed and that a merchant should know. Ours."""
+
+    code: Literal["CAP_BELOW_SOLD"]
+    param: str  # the field it is about
+    message: str
 
 
 class PaymentLink(Resource, LinkConfigs):
@@ -67,10 +75,15 @@ class PaymentLink(Resource, LinkConfigs):
     donation_cover_fees: CoverFees | None = None
     event_config: EventConfig = EventConfig()
     max_completions: int | None = None
+    release_on_refund: bool = False
     completed_count: int = 0
+    active_count: Annotated[
+        int, Field(description="Ours. 'completed_count' less what refunds gave back.")
+    ] = 0
     total_quantity_sold: int = 0
     remaining_quantity: int | None = None
     is_sold_out: bool = False
+    warnings: list[LinkWarning] = []
     version: int = 1
     url: str = ""
     slugs: list[str] = []
@@ -93,6 +106,9 @@ class ResolvedLine(Resource):
     allow_quantity_adjustment: bool = False
     min_quantity: int = 1
     max_quantity: int = 1
+    is_optional: Annotated[
+        bool, Field(description="Ours. Whether 0 may be chosen, as of one tier among several.")
+    ] = False
     allow_amount_adjustment: bool = False
     min_amount_money: Money | None = None
     max_amount_money: Money | None = None
@@ -136,6 +152,16 @@ class ShownLink(Resource):
     slug: str = ""  # the newest; an older one redirects to it
 
 
+class TicketedEvent(Resource):
+    """What a ticket admits to, as it was offered. Times are shown in `timezone` (IANA)."""
+
+    name: str
+    event_date: Time | None = None
+    event_end_date: Time | None = None
+    timezone: str = "UTC"
+    location: str | None = None
+
+
 class OfferLine(Resource):
     """One line of a frozen offer."""
 
@@ -157,12 +183,14 @@ class Offer(Resource):
     lines: list[OfferLine]
     is_limited: bool = False  # a place has to be claimed between authorisation and capture
     donation_frequency: Frequency | None = None  # the donor's wish; this offer is one payment
+    event: TicketedEvent | None = None  # each piece of each line is a seat and gets a ticket
+    ticket_prefix: str | None = None
 
 
 class Choices(Strict):
     """What the buyer chose on the link's page."""
 
-    quantity_overrides: Annotated[dict[Key, Quantity], Field(max_length=50)] = {}
+    quantity_overrides: Annotated[dict[Key, ChosenQuantity], Field(max_length=50)] = {}
     unit_price_overrides: Annotated[dict[Key, Money], Field(max_length=50)] = {}
     custom_field_values: Annotated[dict[Key, Answer], Field(max_length=20)] = {}
     donation_amount_money: Money | None = None
@@ -309,7 +337,7 @@ class LinkExhausted(LinkFact, topic="link.exhausted", subject="payment_link_id")
 
 
 class LinkReopened(LinkFact, topic="link.reopened", subject="payment_link_id"):
-    """The cap was raised: an exhausted link sells again."""
+    """The cap was raised or a refund gave a place back: an exhausted link sells again."""
 
 
 class LinkResolved(Event, topic="link.resolved", subject="checkout_session_id"):

@@ -11,6 +11,7 @@ from shared.contracts.configs import Percent, TipPercentage
 from shared.contracts.link_requests import Frequency
 from shared.contracts.lists import ListQuery, Page
 from shared.contracts.sessions import Payer
+from shared.contracts.tickets import Ticket
 from shared.contracts.types import (
     Address,
     CustomerId,
@@ -237,6 +238,7 @@ class Order(Resource):
     payment_intent_ids: list[str] = []
     refund_ids: list[str] = []
     checkout_session_ids: list[str] = []
+    tickets: list[Ticket] = []
     customer_id: str | None = None
     buyer_email: str | None = None
     buyer_note: str | None = None
@@ -339,6 +341,18 @@ class OrderPaid(OrderFact, topic="order.paid", subject="order_id"):
     paid_session_id: str | None = None
     quantity_sold: int = 0
     line_quantities: dict[str, int] = {}  # the link's line key → quantity
+
+
+class OrderRefunded(OrderFact, topic="order.refunded", subject="order_id"):
+    """Money went back to the buyer: `amount_money` by `refund_id`.
+
+    `status` tells whether all of it has (`refunded`) or a part; the order's sums have the whole.
+    """
+
+    refund_id: str
+    amount_money: Money
+    quantity_sold: int = 0
+    line_quantities: dict[str, int] = {}  # as `order.paid` said
 
 
 class OrderClosed(OrderFact, topic="order.closed", subject="order_id"):

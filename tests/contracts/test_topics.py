@@ -20,6 +20,7 @@ NOUNS: Final = {
     "attempt": "orders",
     "payment_intent": "payments",
     "charge": "payments",
+    "ticket": "tickets",
 }
 ASKED: Final = {"links": "links", "sessions": "sessions", "orders": "orders", "payments": "orders"}
 # Past participles are words in -ed, these, and what clients already know by another kind of word.
@@ -49,13 +50,12 @@ PROMISED: Final = {
 }
 # … and those whose resource does not exist yet.
 LATER: Final = {
-    "refunds": "order.refunded refund.created updated failed",
+    "refunds": "refund.created updated failed",
     "customers": "customer.created updated",
     "subscriptions": """
         subscription.created activated updated paused resumed past_due payment_succeeded
         payment_failed trial_ending canceled
     """,
-    "tickets": "ticket.issued",
 }
 
 CARD: Final = re.compile(
@@ -138,6 +138,7 @@ def test_a_subject_is_the_id_of_the_resource():
     assert subjects["checkout_session"] == "checkout_session_id"
     assert subjects["order"] == "order_id"
     assert subjects["payment_intent"] == "payment_intent_id"
+    assert subjects["ticket"] == "ticket_id"
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda kind: kind.topic)

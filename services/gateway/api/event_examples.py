@@ -11,7 +11,17 @@ import orjson
 from services.gateway.api.examples import CLOSED_ORDER, CLOSED_SESSION, LINK, ORDER, PAID_ORDER
 from services.gateway.api.examples import SESSION as OPEN_SESSION
 from shared.bus.wire import cloudevent
-from shared.contracts import OWNERS, Context, Envelope, Event, links, orders, payments, sessions
+from shared.contracts import (
+    OWNERS,
+    Context,
+    Envelope,
+    Event,
+    links,
+    orders,
+    payments,
+    sessions,
+    tickets,
+)
 from shared.contracts.payments import PaymentActivity, PaymentIntent
 from shared.money import Money
 
@@ -90,6 +100,27 @@ _TIPPED: Final[Json] = {
     "balance_money": {"amount": 3000, "currency": "USD"},
 }
 
+_REFUND: Final[Json] = {"amount": 2500, "currency": "USD"}
+_TICKET: Final[Json] = {
+    "ticket_id": f"tkt_{_ULID}",
+    "code": "GALA-000347",
+    "number": 347,
+    "name": "Balcony",
+    "event": {
+        "name": "Winter gala",
+        "event_date": "2026-12-12T18:00:00.000Z",
+        "event_end_date": "2026-12-12T22:00:00.000Z",
+        "timezone": "Europe/Berlin",
+        "location": "Concert hall, Berlin",
+    },
+    "order_id": f"ord_{_ULID}",
+    "order_line_item_id": f"li_{_ULID}",
+    "payment_link_id": f"pl_{_ULID}",
+    "merchant_id": _MERCHANT,
+    "mode_environment": "test",
+    "issued_at": "2026-11-24T12:01:00.000Z",
+}
+
 # The sequence number, and the event's data.
 DATA: Final[Mapping[type[Event], tuple[int, Json]]] = {
     links.LinkCreated: (1, LINK | {"version": 1, "completed_count": 0, "total_quantity_sold": 0}),
@@ -149,6 +180,15 @@ DATA: Final[Mapping[type[Event], tuple[int, Json]]] = {
         | {"quantity_sold": 2, "line_quantities": {"tea": 2}}
         | {"previous": {"status": "open", "net_amounts": ORDER["net_amounts"]}},
     ),
+    orders.OrderRefunded: (
+        3,
+        PAID_ORDER
+        | {"status": "refunded", "refund_ids": [f"ref_{_ULID}"]}
+        | {"net_amounts": PAID_ORDER["net_amounts"] | {"refunded_money": _REFUND}}
+        | {"refund_id": f"ref_{_ULID}", "amount_money": _REFUND}
+        | {"quantity_sold": 2, "line_quantities": {"tea": 2}}
+        | {"previous": {"status": "paid", "net_amounts": PAID_ORDER["net_amounts"]}},
+    ),
     orders.OrderClosed: (
         2,
         CLOSED_ORDER | {"previous": {"status": "open", "closed_reason": None}},
@@ -182,6 +222,7 @@ DATA: Final[Mapping[type[Event], tuple[int, Json]]] = {
         3,
         INTENT | _CARD | {"status": "succeeded", "previous": {"status": "expired"}},
     ),
+    tickets.TicketIssued: (1, _TICKET),
 }
 
 

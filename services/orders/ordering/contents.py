@@ -108,7 +108,7 @@ def from_link(msg: LinkResolved, at: Moment) -> Moved:
             buyer_email=msg.customer.email if msg.customer else None,
         ),
         at,
-        is_limited=msg.offer.is_limited,
+        offer=msg.offer,
         line_keys=keys,
     )
 

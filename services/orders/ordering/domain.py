@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from shared.contracts.base import Event
+from shared.contracts.links import Offer, TicketedEvent
 from shared.contracts.orders import (
     ActivityType,
     Order,
@@ -46,6 +47,8 @@ class Sale:
     order: Order
     is_limited: bool = False  # a place of its link has to be claimed before money is taken
     line_keys: Mapping[str, str] = field(default_factory=dict)  # counted line → the link's key
+    event: TicketedEvent | None = None  # each piece is a seat, and gets a ticket once it is paid
+    ticket_prefix: str = ""
     buyer_tip_id: str | None = None  # the tip that was chosen on the page
     live_attempt_id: str | None = None  # the one payment that may be under way
     paid_attempt_id: str | None = None
@@ -98,14 +101,21 @@ def opened(
     order: Order,
     at: Moment,
     *,
-    is_limited: bool = False,
+    offer: Offer | None = None,
     line_keys: Mapping[str, str] | None = None,
 ) -> Moved:
-    """A new order, priced already."""
+    """A new order, priced already; what it freezes of a link's offer beside its lines."""
     first = _activity(
         order, at, "created", "Order created.", delta=order.net_amounts.balance_money.amount
     )
-    sale = Sale(order.model_copy(update={"activities": [first]}), is_limited, line_keys or {})
+    sale = Sale(order.model_copy(update={"activities": [first]}), line_keys=line_keys or {})
+    if offer is not None:
+        sale = replace(
+            sale,
+            is_limited=offer.is_limited,
+            event=offer.event,
+            ticket_prefix=offer.ticket_prefix or "",
+        )
     return sale, [fact(OrderCreated, sale.order)]
 
 

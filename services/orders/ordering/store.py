@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from services.orders.ordering.domain import Sale
 from shared.bus.tx import Tx
+from shared.contracts.links import TicketedEvent
 from shared.contracts.lists import Cursor, Page
 from shared.contracts.orders import (
     AppliedDiscount,
@@ -19,6 +20,7 @@ from shared.contracts.orders import (
     OrderLineItem,
     Tip,
 )
+from shared.contracts.tickets import Ticket
 from shared.db import keyset
 from shared.db.pool import Record
 from shared.errors import invalid, not_found
@@ -29,12 +31,13 @@ COLUMNS: Final = """
     payment_link_id, subscription_id, currency, subtotal_minor, discount_minor, tax_minor,
     tip_minor, total_minor, paid_minor, refunded_minor, balance_minor, line_items, discounts,
     tips, activities, details, payment_intent_ids, refund_ids, checkout_session_ids, is_limited,
-    live_attempt_id, paid_attempt_id, free_attempt_ids, is_closing, revision, created_at, updated_at
+    live_attempt_id, paid_attempt_id, free_attempt_ids, is_closing, revision, created_at,
+    updated_at, tickets
 """
 ADD: Final = f"""
     INSERT INTO orders ({COLUMNS}, search_text) VALUES (
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-        $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
+        $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38
     )
     ON CONFLICT (merchant_id, id) DO NOTHING
 """  # noqa: S608 the only thing put in is our own constant
@@ -44,7 +47,7 @@ SAVE_LIFE: Final = """
         status = $3, closed_reason = $4, buyer_email = $5, paid_minor = $6, refunded_minor = $7,
         balance_minor = $8, activities = $9, payment_intent_ids = $10, checkout_session_ids = $11,
         live_attempt_id = $12, paid_attempt_id = $13, is_closing = $14, updated_at = $15,
-        free_attempt_ids = $16
+        free_attempt_ids = $16, tickets = $17
     WHERE merchant_id = $1 AND id = $2
 """
 SAVE_CONTENTS: Final = """
@@ -82,6 +85,7 @@ _lines: Final = TypeAdapter(list[OrderLineItem])
 _discounts: Final = TypeAdapter(list[AppliedDiscount])
 _tips: Final = TypeAdapter(list[Tip])
 _activities: Final = TypeAdapter(list[OrderActivity])
+_tickets: Final = TypeAdapter(list[Ticket])
 
 
 async def add(tx: Tx, sale: Sale) -> bool:
@@ -166,6 +170,7 @@ def life_of(sale: Sale) -> tuple[Any, ...]:
         sale.is_closing,
         order.updated_at,
         list(sale.free_attempt_ids),
+        _dump(_tickets, order.tickets),
     )
 
 
@@ -217,6 +222,7 @@ def sale_of(row: Record) -> Sale:
                 "line_items": row["line_items"],
                 "discounts": row["discounts"],
                 "tips": row["tips"],
+                "tickets": row["tickets"],
                 "activities": row["activities"],
                 "payment_intent_ids": row["payment_intent_ids"],
                 "refund_ids": row["refund_ids"],
@@ -230,12 +236,18 @@ def sale_of(row: Record) -> Sale:
         ),
         is_limited=row["is_limited"],
         line_keys=details.get("line_keys", {}),
+        event=_event(details.get("event")),
+        ticket_prefix=details.get("ticket_prefix", ""),
         buyer_tip_id=details.get("buyer_tip_id"),
         live_attempt_id=row["live_attempt_id"],
         paid_attempt_id=row["paid_attempt_id"],
         free_attempt_ids=tuple(row["free_attempt_ids"]),
         is_closing=row["is_closing"],
     )
+
+
+def _event(known: Any) -> TicketedEvent | None:
+    return None if known is None else TicketedEvent.model_validate(known)
 
 
 def _found(row: Record | None) -> Sale:
@@ -293,6 +305,7 @@ def _row(sale: Sale) -> tuple[Any, ...]:
         order.revision,
         order.created_at,
         order.updated_at,
+        _dump(_tickets, order.tickets),
         _search_text(order),
     )
 
@@ -303,7 +316,12 @@ def _dump(adapter: TypeAdapter[Any], parts: Any) -> Any:
 
 def _details(sale: Sale) -> dict[str, Any]:
     shown = {name: getattr(sale.order, name) for name in DETAILS}
-    ours = {"line_keys": dict(sale.line_keys), "buyer_tip_id": sale.buyer_tip_id}
+    ours = {
+        "line_keys": dict(sale.line_keys),
+        "event": sale.event and sale.event.model_dump(mode="json", exclude_none=True),
+        "ticket_prefix": sale.ticket_prefix,
+        "buyer_tip_id": sale.buyer_tip_id,
+    }
     return {name: value for name, value in (shown | ours).items() if value}
 
 

@@ -9,6 +9,8 @@ from services.orders.ordering import store as orders
 from services.orders.ordering.domain import Moment, Sale
 from services.orders.payments import domain, store
 from services.orders.payments.answers import Move
+from services.orders.tickets import domain as tickets
+from services.orders.tickets import store as register
 from shared.bus.room import Handler, Sweep
 from shared.bus.tx import Tx
 from shared.contracts.base import Context, Message
@@ -29,6 +31,7 @@ async def pay(msg: PayOrder, tx: Tx) -> PaymentStarted:
     if isinstance(move, Refusal):
         tx.emit(_said_no(msg, move))
         return PaymentStarted(attempt_id=msg.attempt_id, order=was.order)
+    move = await _with_tickets(tx, move)
     await store.begin(tx, move, was=was)
     _tell(tx, move)
     return PaymentStarted(attempt_id=msg.attempt_id, order=move.sale.order)
@@ -48,14 +51,14 @@ async def resume(msg: ResumePayment, tx: Tx) -> PaymentIntent:
 
 async def on_charge_settled(msg: ChargeSettled, tx: Tx) -> None:
     sale, payment = await store.lock_with_order(tx, msg.order_id, msg.attempt_id)
-    move = domain.settle(sale, payment, msg, _moment(tx))
+    move = await _with_tickets(tx, domain.settle(sale, payment, msg, _moment(tx)))
     await store.save_move(tx, move, was=(sale, payment))
     _tell(tx, move)
 
 
 async def on_claim_settled(msg: ClaimSettled, tx: Tx) -> None:
     sale, payment = await store.lock_with_order(tx, msg.order_id, msg.attempt_id)
-    move = domain.settle_claim(sale, payment, msg, _moment(tx))
+    move = await _with_tickets(tx, domain.settle_claim(sale, payment, msg, _moment(tx)))
     await store.save_move(tx, move, was=(sale, payment))
     _tell(tx, move)
 
@@ -78,6 +81,16 @@ async def _order_to_pay(msg: PayOrder, tx: Tx) -> Sale:
         # The page exists, so its order is on its way: overtaken, not unknown.
         raise Unavailable(f"{msg.order_id} is not here yet")
     raise not_found("order")
+
+
+async def _with_tickets(tx: Tx, move: Move) -> Move:
+    """A move that paid for seats takes their numbers along, in the same transaction."""
+    count = tickets.due(move)
+    if not count:
+        return move
+    ids = [tx.new_id("tkt") for _ in range(count)]
+    first = await register.take_numbers(tx, move.sale.order, ids)
+    return tickets.issued(move, ids, first, _moment(tx))
 
 
 def _said_no(msg: PayOrder, refusal: Refusal) -> AttemptRefused:

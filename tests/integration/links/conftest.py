@@ -19,3 +19,9 @@ async def links(fresh_database: FreshDatabase) -> AsyncIterator[Desk]:
     pool = await open_pool(await fresh_database(*links.migrations), name="links", size=8)
     yield Desk(links, pool, NOON)
     await pool.close()
+
+
+@pytest.fixture
+async def claims_database(fresh_database: FreshDatabase) -> str:
+    """The address of links' tables, for a test that has a loop of its own."""
+    return await fresh_database(*room().migrations)

@@ -148,7 +148,7 @@ def test_an_event_offers_no_more_seats_than_are_left():
     assert offered(link, quantity_overrides={"item-1": 2}).is_limited
     assert refusal_of(link, quantity_overrides={"item-1": 3}) == (
         "LINE_ITEM_INVALID_QUANTITY",
-        "quantity_overrides",
+        "quantity_overrides.item-1",
     )
 
 

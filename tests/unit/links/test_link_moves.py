@@ -89,9 +89,9 @@ def test_another_version_than_the_expected_one_is_a_conflict():
 
 
 def test_the_sale_that_fills_the_cap_exhausts_the_link_once():
-    assert a_link(max_completions=2, completed_count=1).completed(1) == []
-    (fact,) = a_link(max_completions=2, completed_count=2).completed(1)
-    assert a_link(max_completions=2, completed_count=3).completed(1) == []
+    assert a_link(max_completions=2, completed_count=1).completed(1, {}) == []
+    (fact,) = a_link(max_completions=2, completed_count=2).completed(1, {})
+    assert a_link(max_completions=2, completed_count=3).completed(1, {}) == []
 
     assert isinstance(fact, LinkExhausted)
     assert fact.is_sold_out
@@ -101,8 +101,8 @@ def test_the_sale_that_fills_the_cap_exhausts_the_link_once():
 def test_the_sale_that_takes_the_last_seat_exhausts_the_event():
     event = {"mode": "event", "event_config": {"max_total_quantity": 10}}
 
-    assert a_link(**event, completed_count=3, total_quantity_sold=9).completed(3) == []
-    (fact,) = a_link(**event, completed_count=4, total_quantity_sold=10).completed(3)
+    assert a_link(**event, completed_count=3, total_quantity_sold=9).completed(3, {}) == []
+    (fact,) = a_link(**event, completed_count=4, total_quantity_sold=10).completed(3, {})
 
     assert isinstance(fact, LinkExhausted)
     assert fact.remaining_quantity == 0
