@@ -6,14 +6,14 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Final
 
 from services.audit import messages, money, pages, places
 from services.audit.report import Report
-from services.rooms import DATABASES, ROLES
+from services.installed import databases
+from services.rooms import ROLES
 from shared.config import Settings
-from shared.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from shared.db.pool import Pool, open_pool
 from shared.payments.registry import ProviderSettings, open_providers
 
@@ -28,7 +28,7 @@ async def audit_all(settings: Settings, wait_seconds: float) -> bool:
     A breach counts only if it is still there after `wait_seconds` of looking: facts are on
     their way between services for a moment.
     """
-    async with _databases(settings) as dsns:
+    async with databases(settings) as dsns:
         report = await audit(dsns, settings.public_url, wait_seconds)
     sys.stdout.write("\n".join(report.lines()) + "\n")
     sys.stdout.write("audit: all is well\n" if report.is_clean else "audit: BREACHES FOUND\n")
@@ -65,32 +65,3 @@ async def _pool(stack: AsyncExitStack, name: str, dsn: str) -> Pool:
     )
     stack.push_async_callback(pool.close)
     return pool
-
-
-@asynccontextmanager
-async def _databases(settings: Settings) -> AsyncIterator[dict[str, str]]:
-    """The configured ones, or the embedded server of `flint run`, running or not."""
-    if settings.links_database_url is not None:
-        yield {name: settings.secret(f"{name}_database_url") for name in DATABASES}
-        return
-    postgres = EmbeddedPostgres(settings.data / "postgres")
-    dsns = {name: postgres.url(f"flint_{name}") for name in DATABASES}
-    if await _is_running(dsns["links"]):
-        yield dsns
-        return
-    if not (settings.data / "postgres").is_dir():
-        raise EmbeddedPostgresError(
-            f"There is nothing to audit in {settings.data}/: set FLINT_DATA, or the "
-            "FLINT_…_DATABASE_URL variables of the installation."
-        )
-    async with postgres:
-        yield dsns
-
-
-async def _is_running(dsn: str) -> bool:
-    try:
-        pool = await open_pool(dsn, name="audit", size=2)
-    except Exception:  # whatever keeps it from answering, it is not a server we can use
-        return False
-    await pool.close()
-    return True

@@ -9,16 +9,24 @@ from typing import Annotated, Any, Literal, NoReturn
 from cyclopts import App, Parameter
 
 Service = Literal["links", "sessions", "orders", "gateway", "all"]
+Part = Literal["links", "sessions", "orders", "gateway", "topology", "databases"]
 
 app = App(
     name="flint",
-    help="Flint: payment links and hosted checkout, on your own machines.",
+    help="""Flint: payment links and hosted checkout, on your own machines.
+
+    To try it: `flint run`, and buy through the link that it prints. To run it for real:
+    `flint migrate`, `flint topology apply`, then `flint serve …` for each service. When
+    something is wrong: `flint doctor` says what, and what to do.
+    """,
     version="0.1.0",
 )
+migrations = App(name="migrate")
+waiting = App(name="outbox", help="Messages on their way: how many wait, since when, and why.")
 topology = App(name="topology", help="What RabbitMQ has to hold: exchanges, queues, policies.")
 merchant = App(name="merchant", help="Merchants and their keys.")
 dead = App(name="dead", help="Messages nobody could handle: look at them, send them again.")
-for group in (topology, merchant, dead):
+for group in (migrations, topology, merchant, waiting, dead):
     app.command(group)
 
 
@@ -54,9 +62,15 @@ def serve(*services: Service) -> None:
     _run(serve_them(roles, _settings(*roles)))
 
 
-@app.command
+@migrations.default
 def migrate(*, create: bool = False) -> None:
     """Bring every database up to this version. Safe to repeat, and from several places at once.
+
+    Run it before the services of a new version start: the old ones keep running on the new
+    tables. A database that is newer than this version is refused, and nothing is changed.
+
+        flint migrate              # apply what is missing, and say so
+        flint migrate status       # only say; exit code 1 if something is missing
 
     Parameters
     ----------
@@ -71,6 +85,91 @@ def migrate(*, create: bool = False) -> None:
     if create:
         _run(make_databases(settings))
     _run(migrate_all(settings))
+
+
+@migrations.command(name="status")
+def migrate_status(*, json: bool = False) -> None:
+    """How every database stands to this version; exit code 1 if one is behind or unusable."""
+    from services.operating import show_migrations
+
+    if not _run(show_migrations(_settings(), is_json=json)):
+        sys.exit(1)
+
+
+@app.command
+def doctor(*parts: Part, json: bool = False) -> None:
+    """Look at everything the installation stands on, and say what to do. Changes nothing.
+
+    Configuration, each database (rights, migrations, clock, disk), the broker (users, queues,
+    bindings, policies, consumers, alarms), what waits and what is dead. Exit code 1 if a check
+    failed; a warning is no failure.
+
+        flint doctor               # whatever is configured here
+        flint doctor gateway       # as the gateway's container sees it
+        flint doctor --json        # for a program
+
+    Parameters
+    ----------
+    parts
+        Services, `topology` or `databases`.
+    """
+    from services.doctor.examination import examine
+    from shared import logs
+
+    logs.configure(level="error")  # its lines say it all
+    if not _run(examine(parts, is_json=json)):
+        sys.exit(1)
+
+
+@waiting.command(name="list")
+def outbox_list(
+    *services: Literal["links", "sessions", "orders", "gateway"], limit: int = 5, json: bool = False
+) -> None:
+    """How much waits in each service's outbox, and the oldest of it with the last reason.
+
+    An outbox is empty or seconds old. One that grows older says why: the broker is away, a queue
+    is full, or nobody is bound to a topic (`flint doctor` finds which).
+
+        flint outbox list
+        flint outbox list orders --limit 50
+
+    Parameters
+    ----------
+    services
+        Only these.
+    limit
+        Messages shown of each.
+    """
+    from services.outboxes import list_outboxes
+
+    _run(list_outboxes(_settings(), services, limit, is_json=json))
+
+
+@waiting.command(name="show")
+def outbox_show(message_id: str, *, json: bool = False) -> None:
+    """Everything about one message but its body, which may name a buyer.
+
+    Parameters
+    ----------
+    message_id
+        Its id, as `flint outbox list` prints it.
+    """
+    from services.outboxes import show_message
+
+    _run(show_message(_settings(), message_id, is_json=json))
+
+
+@waiting.command(name="replay")
+def outbox_replay(
+    message_id: Annotated[str | None, Parameter(help="One letter; none: all of them.")] = None,
+) -> None:
+    """Send dead letters that the databases keep again: after a mend, or with `flint run`.
+
+    RabbitMQ's own dead letters are sent again by `flint dead replay`.
+    """
+    from services.outboxes import replay_buried
+
+    _run(replay_buried(_settings(), message_id or ""))
 
 
 @app.command

@@ -6,18 +6,16 @@ The one place that may declare. Safe to repeat: what is there already stays.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from aio_pika.abc import AbstractChannel
-from yarl import URL
 
 from shared.bus.addresses import connect_any
 from shared.bus.line import BROKER_ERRORS, explain
+from shared.bus.management import Management, management
 from shared.bus.room import Room
 from shared.bus.topology import EXCHANGES, QueueSpec, permissions
 from shared.errors import Unavailable
@@ -34,7 +32,7 @@ async def apply(
 ) -> None:
     """Declare everything. Policies come first, so that no queue ever lives without its own."""
     try:
-        async with _management(management_url) as api:
+        async with management(management_url) as api:
             await _put_policies(specs, api, vhost_of(amqp_url))
         say(f"{sum(bool(spec.policy) for spec in specs)} policies")
         await _declare(specs, amqp_url)
@@ -70,7 +68,7 @@ async def apply_users(rooms: Sequence[Room], urls: Mapping[str, str], management
     The password is set each time, so that a rotated secret takes effect.
     """
     try:
-        async with _management(management_url) as api:
+        async with management(management_url) as api:
             for room in rooms:
                 await _put_user(api, urls[room.name], permissions(room))
     except aiohttp.ClientError as error:
@@ -101,29 +99,3 @@ async def _put_user(api: Management, url: str, rights: Mapping[str, str]) -> Non
         raise Unavailable("a broker address has to name a user and a password to make it")
     await api.put("users", name, body={"password": password, "tags": ""})
     await api.put("permissions", vhost_of(url), name, body=rights)
-
-
-@dataclass(frozen=True)
-class Management:
-    """The broker's management API, as its administrator."""
-
-    http: aiohttp.ClientSession
-    base: str
-
-    async def put(self, *path: str, body: Mapping[str, Any]) -> None:
-        """Make or replace one object; raises Unavailable with the API's own words."""
-        where = "/".join(quote(part, safe="") for part in path)
-        url = URL(f"{self.base}/api/{where}", encoded=True)
-        async with self.http.put(url, json=body) as answer:
-            if answer.status >= 400:
-                text = (await answer.text())[:200]
-                raise Unavailable(f"{path[0]} {path[-1]}: HTTP {answer.status} {text}")
-
-
-@asynccontextmanager
-async def _management(url: str) -> AsyncIterator[Management]:
-    base = URL(url)
-    headers = {"Authorization": aiohttp.encode_basic_auth(base.user or "", base.password or "")}
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=False) as http:
-        yield Management(http, str(base.with_user(None)).rstrip("/"))

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import aio_pika
+import aiormq
 import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel
@@ -148,4 +149,16 @@ def explain(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"[:300]
     if isinstance(error, aio_pika.exceptions.ChannelNotFoundEntity):
         return f"{text}; the topology is missing: run `flint topology apply`"
+    if isinstance(error, _REFUSED) or "got <Connection.Close" in text:
+        text = "" if "got <" in text else f" ({text})"
+        return f"the broker refuses the user, its password or the virtual host{text}"
     return text
+
+
+# A missing virtual host comes as a frame that the driver did not expect.
+_REFUSED: Final = (
+    aio_pika.exceptions.AuthenticationError,
+    aio_pika.exceptions.ProbableAuthenticationError,
+    aiormq.exceptions.ConnectionNotAllowed,
+    aiormq.exceptions.ChannelAccessRefused,
+)

@@ -109,7 +109,7 @@ async def migrate(
         await db.execute(CREATE_LEDGER)
         await db.execute(EXPAND_LEDGER)
         ledger = await _ledger(db)
-        _refuse_newer(_newer(migrations, ledger))
+        refuse_newer(_newer(migrations, ledger))
         missing = _missing(migrations, ledger)
         for migration in missing:
             began = time.monotonic()
@@ -128,9 +128,16 @@ async def examine(dsn: str, folders: Sequence[Path]) -> Schema:
     async with _connected(dsn) as db:
         ledger = await _ledger(db)
     newer = _newer(migrations, ledger)
-    _refuse_newer([file for file in newer if _is_beyond(ledger[file].needs)])
+    refuse_newer([file for file in newer if _is_beyond(ledger[file].needs)])
     missing = [migration.file for migration in _missing(migrations, ledger)]
     return Schema(missing, newer)
+
+
+async def require_migrated(dsn: str, folders: Sequence[Path]) -> None:
+    """Raises MigrationError unless this code runs on the database as it is."""
+    if missing := await pending(dsn, folders):
+        lacks = f"{missing[0]} and {len(missing) - 1} more" if missing[1:] else missing[0]
+        raise MigrationError(f"{place_of(dsn)} lacks {lacks}: run `flint migrate`")
 
 
 async def pending(dsn: str, folders: Sequence[Path]) -> list[str]:
@@ -172,7 +179,8 @@ def _parts(release: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", release)[:3]]
 
 
-def _refuse_newer(files: Sequence[str]) -> None:
+def refuse_newer(files: Sequence[str]) -> None:
+    """Raises MigrationError if a database has files that this code does not know."""
     if files:
         raise MigrationError(
             f"The database is newer than this flint, it already has {', '.join(files)}: "
