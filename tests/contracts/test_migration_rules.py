@@ -72,10 +72,13 @@ def problems(text: str) -> Iterator[str]:
         index = INDEX.search(line)
         if index and index[4] not in made and not index[2]:
             yield f"{line[:60]}…: CREATE INDEX CONCURRENTLY, in a file with transaction:false"
+    whole = " ".join(lines)
+    if "NOT VALID" in whole and "VALIDATE CONSTRAINT" in whole:
+        yield "VALIDATE in a file of its own: here it runs under the lock that ADD has taken"
     is_outside = re.search(r"^-- migrate:up.*transaction:false", text, re.MULTILINE)
     if is_outside and (len(lines) != 1 or "IF NOT EXISTS" not in lines[0]):
         yield "transaction:false: one statement with IF NOT EXISTS, for a crash runs it again"
-    if "CONCURRENTLY" in " ".join(lines) and not is_outside:
+    if "CONCURRENTLY" in whole and not is_outside:
         yield "CONCURRENTLY cannot run in a transaction: write `-- migrate:up transaction:false`"
 
 
@@ -83,7 +86,7 @@ def _waits(line: str) -> Iterator[str]:
     """What looks at every row of a table that is in use, or refuses what the old release writes."""
     for clause in re.split(r", (?=ADD\b|DROP\b|ALTER\b|VALIDATE\b)", line):
         if CONSTRAINT.search(clause) and "NOT VALID" not in clause:
-            yield f"{clause[:60]}…: add it NOT VALID, and VALIDATE it in a statement of its own"
+            yield f"{clause[:60]}…: add it NOT VALID, and VALIDATE it in a file of its own"
         if UNIQUE.search(clause) and "USING INDEX" not in clause:
             yield f"{clause[:60]}…: make the index CONCURRENTLY, then ADD … USING INDEX"
         if line.startswith("ALTER TABLE") and (column := COLUMN.search(clause)):
@@ -138,6 +141,8 @@ def test_no_two_files_of_a_folder_have_one_number():
     ("CREATE INDEX tea_cups ON tea (cups);", "CREATE INDEX CONCURRENTLY"),
     ("CREATE INDEX CONCURRENTLY IF NOT EXISTS tea_cups ON tea (cups);", "transaction:false"),
     ("DELETE FROM tea;", "never takes data away"),
+    ("ALTER TABLE tea ADD CHECK (cups > 0) NOT VALID; ALTER TABLE tea VALIDATE CONSTRAINT few;",
+     "in a file of its own: here it runs under the lock"),
 ])  # fmt: skip
 def test_what_would_break_the_release_before_is_seen(sql: str, cure: str):
     assert cure in " ".join(problems(f"-- migrate:up\n{sql}\n-- migrate:down\nDROP TABLE x;"))
@@ -147,8 +152,8 @@ def test_what_would_break_the_release_before_is_seen(sql: str, cure: str):
     "CREATE TABLE tea (cups int NOT NULL); CREATE INDEX tea_cups ON tea (cups);",
     "ALTER TABLE tea ADD COLUMN note text NOT NULL DEFAULT 'DROP TABLE; RENAME';",
     "ALTER TABLE tea ADD COLUMN cups int, ADD COLUMN mugs int CHECK (mugs > 0);",
-    ("ALTER TABLE tea DROP CONSTRAINT few, ADD CONSTRAINT few CHECK (cups > 0) NOT VALID;"
-    " ALTER TABLE tea VALIDATE CONSTRAINT few;"),
+    "ALTER TABLE tea DROP CONSTRAINT few, ADD CONSTRAINT few CHECK (cups > 0) NOT VALID;",
+    "ALTER TABLE tea VALIDATE CONSTRAINT few;",
     "INSERT INTO tea SELECT 1; -- DROP TABLE tea",
 ])  # fmt: skip
 def test_what_only_adds_is_let_through(sql: str):

@@ -9,17 +9,18 @@ ALTER TABLE links
     ADD COLUMN tiers_claimed jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN tiers_returned jsonb NOT NULL DEFAULT '{}';
 
--- What came back is no longer there to be capped; the history of what was sold keeps it.
+-- What came back is no longer there to be capped; the history of what was sold keeps it. The rows
+-- that are there are looked at by 0011, without keeping buyers out.
 ALTER TABLE links
     DROP CONSTRAINT no_place_twice,
     DROP CONSTRAINT no_seat_twice,
     ADD CONSTRAINT no_place_twice CHECK (
         completed_count - returned_count + claimed_count <= max_completions + overbooked_places
-    ),
+    ) NOT VALID,
     ADD CONSTRAINT no_seat_twice CHECK (
         total_quantity_sold - returned_quantity + claimed_quantity
         <= max_quantity + overbooked_quantity
-    );
+    ) NOT VALID;
 
 -- What an attempt took of each tier.
 ALTER TABLE claims ADD COLUMN quantities jsonb NOT NULL DEFAULT '{}';
