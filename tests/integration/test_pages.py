@@ -11,6 +11,7 @@ import pytest
 from ulid import ULID
 
 from shared.db.pool import open_pool
+from tests.support.event_log import facts_about
 from tests.support.plain_browser import Answer, Browser, a_browser, checkout, filled
 from tests.support.selling import a_link, ask, order_of, session
 from tests.support.shops import Shop
@@ -174,19 +175,34 @@ async def resolved(browser: Browser, url: str, **form: str) -> Answer:
     return await browser.post(url, {"resolution_context": page.field("resolution_context")} | form)
 
 
-async def test_what_the_address_brought_along_reaches_the_order(shop: Shop, browser: Browser):
+async def test_what_the_address_brought_along_reaches_session_order_and_every_fact(
+    shop: Shop, browser: Browser
+):
     link = await a_link(shop)
-    page = await browser.get(f"{link['url']}?client_reference_id=r-7&utm_source=letter")
-    names = ("resolution_context", "client_reference_id", "utm_source")
-
+    page = await browser.get(
+        f"{link['url']}?client_reference_id=r-7&utm_source=letter&utm_campaign=spring&utm_x=%00"
+        "&prefilled_email=ada@example.com"
+    )
+    names = re.findall(r'type="hidden" name="([^"]+)"', page.text)
     answer = await browser.post(link["url"], {name: page.field(name) for name in names})
 
-    assert answer.status == 303
     checkout_session_id = answer.location.rpartition("/")[2]
-    await browser.get(answer.location)
+    path = answer.location
+    paid = await browser.post(f"{path}/pay", filled(await browser.get(path)))
+
+    assert paid.status == 303
     order = await order_of(shop, checkout_session_id)
+    utm = {"utm_source": "letter", "utm_campaign": "spring"}
+    assert (order["client_reference_id"], order["utm"]) == ("r-7", utm)
+    assert order["buyer_email"] == "ada@example.com"
     assert (await session(shop, checkout_session_id))["client_reference_id"] == "r-7"
-    assert order["utm"] == {"utm_source": "letter"}
+    told = await facts_about(shop, checkout_session_id, 3)
+    told += await facts_about(shop, order["order_id"], 2)
+    types = {fact["type"]: fact["data"] for fact in told}
+    assert types.keys() >= {"link.resolved", "checkout_session.completed", "order.paid"}
+    assert {data["client_reference_id"] for data in types.values()} == {"r-7"}
+    for kind in ("link.resolved", "order.created", "order.paid"):
+        assert types[kind]["utm"] == utm
 
 
 async def test_the_same_page_sent_twice_at_once_is_one_checkout(shop: Shop, browser: Browser):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -60,13 +60,14 @@ class Carried:
 
 def carried(given: Mapping[str, str]) -> Carried:
     """What may be carried, out of a query or of a form's hidden fields."""
-    tags = [name for name in given if _UTM.fullmatch(name) and _valid(_SHORT, given[name])]
+    tags = {name: _valid(_SHORT, given[name]) for name in given if _UTM.fullmatch(name)}
+    good = [(name, value) for name, value in tags.items() if value]
     return Carried(
         email=_valid(_EMAIL, given.get("prefilled_email")),
         name=_valid(_NAME, given.get("prefilled_name")),
         client_reference_id=_valid(_SHORT, given.get("client_reference_id")),
         locale=known_tag(given.get("locale")),
-        utm={name: given[name] for name in tags[:UTM_MAX]},
+        utm=dict(good[:UTM_MAX]),
     )
 
 
@@ -113,8 +114,9 @@ def _amount(text: str, line: ResolvedLine) -> Money | None:
     return None if most and amount.amount > most.amount else amount
 
 
-def _valid(shape: TypeAdapter[T], value: Any) -> T | None:
+def _valid(shape: TypeAdapter[T], value: str | None) -> T | None:
+    """The value without the blanks of a careless paste, if it is one."""
     try:
-        return shape.validate_python(value) if value else None
+        return shape.validate_python(value.strip()) if value and value.strip() else None
     except ValidationError:
         return None
