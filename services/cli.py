@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
+from shared.version import VERSION
+
 Service = Literal["links", "sessions", "orders", "gateway", "all"]
 Part = Literal["links", "sessions", "orders", "gateway", "topology", "databases"]
 
@@ -19,7 +21,7 @@ app = App(
     `flint migrate`, `flint topology apply`, then `flint serve …` for each service. When
     something is wrong: `flint doctor` says what, and what to do.
     """,
-    version="0.1.0",
+    version=VERSION,
 )
 migrations = App(name="migrate")
 waiting = App(name="outbox", help="Messages on their way: how many wait, since when, and why.")
@@ -38,7 +40,7 @@ def run() -> None:
     """
     from services import local
 
-    settings = _settings(local_defaults=True)
+    settings = _settings(local_defaults=True, service="run")
     _run(local.run(settings))
 
 
@@ -59,7 +61,7 @@ def serve(*services: Service) -> None:
     if not services:
         _fail("name what to serve: links, sessions, orders, gateway or all")
     roles = list(ROLES) if "all" in services else list(dict.fromkeys(services))
-    _run(serve_them(roles, _settings(*roles)))
+    _run(serve_them(roles, _settings(*roles, service="+".join(roles))))
 
 
 @migrations.default
@@ -275,7 +277,7 @@ def dead_replay(
     _run(replay_letters(_settings("letters"), message_id))
 
 
-def _settings(*parts: str, local_defaults: bool = False) -> Any:
+def _settings(*parts: str, local_defaults: bool = False, service: str = "cli") -> Any:
     from shared import logs
     from shared.config import ConfigurationError, load, with_local_defaults
 
@@ -285,7 +287,8 @@ def _settings(*parts: str, local_defaults: bool = False) -> Any:
         _fail(str(error))
     if local_defaults:
         settings = with_local_defaults(settings)
-    logs.configure(level=settings.log_level, is_json=settings.log_format == "json")
+    is_json = settings.log_format == "json"
+    logs.configure(level=settings.log_level, is_json=is_json, service=service)
     return settings
 
 
@@ -294,6 +297,7 @@ def _run(coroutine: Any) -> Any:
     import asyncio
 
     from services.web import PortTaken
+    from shared import logs
     from shared.config import ConfigurationError
     from shared.db.embedded import EmbeddedPostgresError
     from shared.db.migrate import MigrationError
@@ -305,6 +309,7 @@ def _run(coroutine: Any) -> Any:
     _spare_the_collector()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.get_loop().set_exception_handler(logs.on_loop_error)
             return runner.run(coroutine)
     except expected as error:
         _fail(str(error))

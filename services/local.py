@@ -18,6 +18,8 @@ from services.demo import Demo, demo_links, ensure_demo, write_whole
 from services.gateway.gateway import Gateway
 from services.gateway.hub import Hub
 from services.gateway.rates import RateLimit
+from services.observing import measure, traced
+from services.probes import Readiness, internal_door
 from services.rooms import DATABASES, ROLES, migration_folders, room_of
 from services.running import stop_on_signals
 from services.web import PortTaken, serving
@@ -48,11 +50,15 @@ async def run(settings: Settings) -> None:
     stop = stop_on_signals()
     settings.data.mkdir(parents=True, exist_ok=True)
     await _refuse_taken_port(settings)
-    async with AsyncExitStack() as stack:
+    readiness = Readiness(ROLES, stop)
+    door = internal_door(readiness, settings.internal_host, settings.internal_port)
+    async with traced("run"), door, AsyncExitStack() as stack:
         _say(f"Starting PostgreSQL in {settings.data}/ …")
         postgres = await stack.enter_async_context(EmbeddedPostgres(settings.data / "postgres"))
         await _prepare_databases(postgres)
         shop = await stack.enter_async_context(open_shop(postgres, settings.public_url))
+        for role, service in shop.services.items():
+            readiness.started(role, service.health)
         await _serve(shop, settings, stop, began)
     _say("Stopped. Everything is kept; start again with the same command.")
 
@@ -101,6 +107,7 @@ async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: flo
     )
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(s.run(services_stop)) for s in shop.services.values()]
+        gauges = group.create_task(measure(shop.services.values(), settings))
         async with serving(gateway, settings.host, settings.port):
             demo = await ensure_demo(gateway, settings.data / "demo.json")
             gateway.demo_links = demo_links(demo)
@@ -110,7 +117,7 @@ async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: flo
             _say("Finishing what is running …")
         services_stop.set()
         await asyncio.wait(running, timeout=settings.drain_seconds)
-        for task in running:
+        for task in (*running, gauges):
             task.cancel()
 
 

@@ -1,4 +1,4 @@
-"""The internal door of a process: `/livez` and `/readyz`, for whoever starts and watches it.
+"""The internal door of a process: `/livez`, `/readyz`, `/metrics`, for who starts and watches it.
 
 It opens before anything else does, so that a process which waits for its database says so instead
 of being silent. It is never published, and it knows neither buyers nor keys.
@@ -12,11 +12,14 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import orjson
+import structlog
 from aiohttp import web
 
+from services.exposition import Exposition
 from services.web import listening
 from shared import clock
 
+log = structlog.get_logger("flint.process")
 Checks = Mapping[str, bool]
 Check = Callable[[], Awaitable[Checks]]
 NOT_STARTED: Final[Checks] = {
@@ -59,7 +62,9 @@ async def internal_door(readiness: Readiness, host: str, port: int | None) -> As
     app[READINESS] = readiness
     app.router.add_get("/livez", live)
     app.router.add_get("/readyz", ready)
-    async with listening(app, host, port, setting="FLINT_INTERNAL_PORT"):
+    app.router.add_get("/metrics", Exposition().answer)
+    async with listening(app, host, port, setting="FLINT_INTERNAL_PORT") as real_port:
+        log.info("internal.listening", host=host, port=real_port)
         yield
 
 

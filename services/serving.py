@@ -14,6 +14,7 @@ import structlog
 from services.gateway.gateway import Gateway
 from services.gateway.hub import Hub
 from services.gateway.rates import RateLimit
+from services.observing import measure, traced
 from services.probes import Readiness, internal_door
 from services.rooms import migration_folders, room_of
 from services.running import Stopped, patient_pool, stop_on_signals
@@ -52,7 +53,7 @@ async def serve(roles: Sequence[str], settings: Settings) -> None:
     stop = stop_on_signals()
     readiness = Readiness(roles, stop)
     door = internal_door(readiness, settings.internal_host, settings.internal_port)
-    async with door, AsyncExitStack() as stack:
+    async with traced("+".join(roles)), door, AsyncExitStack() as stack:
         try:
             started = await _start(stack, roles, settings, stop)
         except Stopped:
@@ -107,6 +108,7 @@ async def _run(
     async with asyncio.TaskGroup() as group:
         lines = [group.create_task(part.transport.run()) for part in parts.values()]
         running = [group.create_task(p.service.run(services_stop)) for p in parts.values()]
+        gauges = group.create_task(measure([p.service for p in parts.values()], settings))
         log.info("process.serving", services=list(parts))
         if "gateway" in parts:
             await _serve_http(started, settings, readiness, stop)
@@ -116,7 +118,7 @@ async def _run(
         await asyncio.wait(running, timeout=settings.drain_seconds)
         for part in parts.values():
             await part.transport.close()
-        for task in (*lines, *running):
+        for task in (*lines, *running, gauges):
             task.cancel()
     log.info("process.stopped")
 

@@ -1,40 +1,44 @@
-"""Logs are facts with names: JSON lines in production, readable in a terminal, never a secret."""
+"""Logs are facts with names: JSON lines in production, readable in a terminal, never a secret.
+
+Every line names its service and instance, and within a request or message its ids. Also what
+libraries, the interpreter's warnings and a crash have to say comes as such lines.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
+import os
+import socket
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any, Final
 
 import orjson
 import structlog
 
-MASK: Final = "[redacted]"
-_SECRET_KEYS: Final = re.compile(
-    r"card|cvc|pan$|token|secret|password|authorization|cookie|api_key|email|phone|address|dsn|_url$",
-    re.IGNORECASE,
-)
-_SAFE_KEYS: Final = frozenset({"public_url", "token_bucket"})
-_SECRETS: Final = re.compile(
-    r"flint_(?:test|live)_[0-9a-f]{8,}|whsec_[A-Za-z0-9+/=]+|(?:Bearer|Basic) [A-Za-z0-9._~+/=-]+"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|://[^/\s:@]+:[^@\s]+@"
-    r"|DETAIL: [^\n]*"  # where PostgreSQL echoes a row's values
-)
-_CARD_LIKE: Final = 10**12  # the shortest card number has 13 digits
-_DIGITS: Final = re.compile(r"\d(?:[ -]?\d){12,18}")
+from shared.failures import describe, frames
+from shared.redaction import redact
+from shared.telemetry.scope import add_ids
+
+Line = MutableMapping[str, Any]
+NOISY: Final = ("aio_pika", "aiormq")  # each reconnect is an ERROR there; ours says it once
 
 
-def configure(*, level: str = "info", is_json: bool = True) -> None:
-    """Set up structlog and quiet the libraries that shout about things that mean nothing."""
+def configure(*, level: str = "info", is_json: bool = True, service: str = "flint") -> None:
+    """Set up structlog and quiet the libraries that shout about things that mean nothing.
+
+    `service` names the process; within a message of a room the room's name stands instead.
+    """
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer: Any = _render_json if is_json else structlog.dev.ConsoleRenderer()
+    first: list[Any] = [_Names(service), add_ids]
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    last: list[Any] = [structlog.processors.format_exc_info, redact, renderer]
+    last: list[Any] = [_explain_error, redact, renderer]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            *first,
             structlog.processors.add_log_level,
             stamp,
             *last,
@@ -43,58 +47,67 @@ def configure(*, level: str = "info", is_json: bool = True) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    others = logging.StreamHandler(sys.stderr)  # what libraries say goes the same way
-    before: list[Any] = [structlog.stdlib.add_log_level, stamp]
+    _adopt_the_libraries([*first, structlog.stdlib.add_log_level, stamp], last)
+    sys.excepthook = _crashed
+
+
+def on_loop_error(_: Any, context: dict[str, Any]) -> None:
+    """The event loop's own complaints; asyncio would print the error whole."""
+    log = structlog.get_logger("flint.process")
+    log.error("loop.error", reason=context["message"], exc_info=context.get("exception"))
+
+
+def instance() -> str:
+    """Which process of a service this is."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class _Names:
+    """Whose line it is."""
+
+    def __init__(self, service: str) -> None:
+        self._names = {"service": service, "instance": instance()}
+
+    def __call__(self, _: Any, __: str, line: Line) -> Line:
+        for name, value in self._names.items():
+            line.setdefault(name, value)
+        return line
+
+
+def _adopt_the_libraries(before: list[Any], last: list[Any]) -> None:
+    """What libraries say goes the same way."""
+    handler = logging.StreamHandler(sys.stderr)
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
-    others.setFormatter(
+    handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=last)
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[others])
-    for noisy in ("aio_pika", "aiormq"):  # each reconnect is an ERROR there; ours says it once
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(capture=True)
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
-def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask by key and by shape: card numbers (Luhn), keys, e-mails, credentials in URLs."""
-    event.update(_pairs(event))
-    return event
+def _explain_error(_: Any, __: str, line: Line) -> Line:
+    """An error as what it is and where it happened: its own words may echo what was sent."""
+    given = line.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        line["error"] = describe(error)
+        line["frames"] = frames(error)
+    return line
 
 
-def clean(text: str) -> str:
-    """A text without secrets and without escapes that a terminal would obey."""
-    text = _SECRETS.sub(MASK, text)
-    if _DIGITS.search(text):
-        text = _DIGITS.sub(lambda match: MASK if _is_luhn(match[0]) else match[0], text)
-    return text.replace("\x1b", "\\x1b")
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The last words of a process; those of a group are its members'."""
+    del kind, trace
+    log = structlog.get_logger("flint.process")
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else [error]
+    for one in inner:
+        if isinstance(one, BaseExceptionGroup):
+            _crashed(type(one), one, None)
+        else:
+            log.critical("process.crashed", exc_info=one)
 
 
-def _deep(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return dict(_pairs(value))
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_deep(one) for one in value]
-    if value is None or isinstance(value, bool | float):
-        return value
-    if isinstance(value, int) and abs(value) < _CARD_LIKE:
-        return value
-    text = clean(str(value))  # bytes, errors, models: whatever they would be rendered as
-    return value if isinstance(value, int) and text == str(value) else text
-
-
-def _pairs(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, inner in list(value.items()):
-        name = str(key)
-        is_secret = name not in _SAFE_KEYS and _SECRET_KEYS.search(name)
-        yield name, MASK if is_secret else _deep(inner)
-
-
-def _is_luhn(text: str) -> bool:
-    digits = [int(char) for char in text if char.isdigit()]
-    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
-    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
-
-
-def _render_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+def _render_json(_: Any, __: str, line: Line) -> str:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

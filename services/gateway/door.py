@@ -6,10 +6,9 @@ other paths with a page, if a `PAGE_ERRORS` renderer is set.
 
 from __future__ import annotations
 
-import re
 import time
-import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import structlog
@@ -17,7 +16,10 @@ from aiohttp import web
 
 from services.gateway.errors import Failure, failure_of
 from services.gateway.gateway import GATEWAY
+from shared.failures import describe, frames
 from shared.ids import new_id
+from shared.telemetry import metrics, scope, tracing
+from shared.telemetry.tracing import Span
 
 log = structlog.get_logger("flint.http")
 
@@ -25,6 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PageErrors = Callable[[web.Request, Failure], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+TRACEPARENT: Final = web.RequestKey("traceparent", str)
 MERCHANT_ID: Final = web.RequestKey("merchant_id", str)
 IS_BEGUN: Final = web.RequestKey("is_begun", bool)
 # Set by the pages: how a failure looks to a person.
@@ -32,7 +35,6 @@ PAGE_ERRORS: Final[web.AppKey[PageErrors]] = web.AppKey("page_errors")
 
 API_PREFIX: Final = "/v1/"
 QUIET: Final = ("/livez", "/readyz", "/static/")
-_SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 # What an answer has unless its handler says otherwise: pages set their own policy.
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -52,15 +54,17 @@ async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Name the request, run it, answer whatever happens, and write one line about it."""
     started = time.perf_counter()
     request_id = request[REQUEST_ID] = _request_id(request)
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    traceparent = scope.continued(request.headers.get("traceparent", ""))
+    with scope.within(scope.Scope(request_id, traceparent)), _span(request) as span:
+        request[TRACEPARENT] = span.traceparent or traceparent
         try:
             answer = await handler(request)
         except web.HTTPRedirection as error:
-            _note(request, error.status, started)
+            _note(request, error.status, started, span)
             raise
         except Exception as error:
             answer = await _fail(request, error)
-        _note(request, answer.status, started)
+        _note(request, answer.status, started, span)
     return answer
 
 
@@ -86,8 +90,23 @@ def json_answer(body: bytes, status: int = 200) -> web.Response:
 
 
 def _request_id(request: web.Request) -> str:
+    """The caller's own, unless it is a secret by its looks: it is kept with every event."""
     given = request.headers.get("X-Request-Id", "")
-    return given if _SAFE_ID.fullmatch(given) else new_id("req")
+    return given if scope.is_request_id(given) else new_id("req")
+
+
+def _span(request: web.Request) -> AbstractContextManager[Span]:
+    """Named by its route: paths and query strings may hold what is nobody's business."""
+    method, route = request.method, route_of(request)
+    return tracing.span(
+        f"{method} {route}", "server", http__request__method=method, http__route=route
+    )
+
+
+def route_of(request: web.Request) -> str:
+    """The route's template: `/c/{checkout_session_id}`, never the path."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "unmatched"
 
 
 async def _fail(request: web.Request, error: Exception) -> web.StreamResponse:
@@ -106,26 +125,24 @@ async def _fail(request: web.Request, error: Exception) -> web.StreamResponse:
 
 
 def _report(error: Exception) -> None:
-    """Where it broke and what kind of thing it was: a database's own words echo rows."""
-    words = "" if hasattr(error, "sqlstate") else str(error)[:300]
-    frames = traceback.extract_tb(error.__traceback__)[-6:]
-    log.error(
-        "http.bug",
-        kind=type(error).__name__,
-        reason=words,
-        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    )
+    """Where it broke and what kind of thing it was, without the values it is about."""
+    kind = type(error).__name__
+    log.error("http.bug", kind=kind, reason=describe(error), frames=frames(error))
 
 
-def _note(request: web.Request, status: int, started: float) -> None:
+def _note(request: web.Request, status: int, started: float, span: Span) -> None:
+    route, took_seconds = route_of(request), time.perf_counter() - started
+    metrics.requested(request.method, route, status, took_seconds)
+    span.set("http.response.status_code", status)
+    if status >= 500:
+        span.fail(str(status))
     if status < 400 and request.path.startswith(QUIET):
         return
-    resource = request.match_info.route.resource
     facts: dict[str, Any] = {
         "method": request.method,
-        "route": resource.canonical if resource else "unmatched",
+        "route": route,
         "status": status,
-        "took_ms": round((time.perf_counter() - started) * 1000, 1),
+        "took_ms": round(took_seconds * 1000, 1),
         "merchant_id": request.get(MERCHANT_ID, ""),
     }
     log.info("http.request", **facts)

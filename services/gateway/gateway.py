@@ -19,6 +19,7 @@ from services.gateway.signing import SecretKey
 from shared.bus.caller import Caller
 from shared.clock import utc_now
 from shared.db.pool import Pool
+from shared.version import VERSION
 
 if TYPE_CHECKING:
     from shared.payments.registry import Providers
@@ -53,7 +54,7 @@ class Gateway:
     trusted_proxies: int = 0
     health: Callable[[], Awaitable[Mapping[str, Any]]] = _always_well
     clock: Callable[[], datetime] = utc_now
-    version: str = "0.1.0"
+    version: str = VERSION
     demo_links: tuple[DemoLink, ...] = ()  # what the home page offers to try; `flint run` sets it
     recent_links: RecentLinks = field(default_factory=RecentLinks)
     easel: Easel = field(default_factory=Easel)

@@ -203,6 +203,7 @@ def _settled(msg: ClaimPlace, refusal_code: str | None) -> ClaimSettled:
         payment_link_id=msg.payment_link_id,
         is_granted=refusal_code is None,
         refusal_code=refusal_code,
+        checkout_session_id=msg.checkout_session_id,
     )
 
 

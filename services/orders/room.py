@@ -8,6 +8,7 @@ from typing import Final
 from services.orders.ordering import handlers as ordering
 from services.orders.payments import handlers as payments
 from services.orders.payments.effects import effects
+from services.orders.payments.measures import measure
 from shared.bus.room import BUS_MIGRATIONS, Room, merge
 from shared.payments.registry import Providers
 
@@ -23,5 +24,6 @@ def room(providers: Providers) -> Room:
         HANDLERS,
         effects=effects(providers),
         sweeps=SWEEPS,
+        measures=(measure,),
         migrations=(BUS_MIGRATIONS, MIGRATIONS),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.sessions.handlers import HANDLERS, SWEEPS
+from services.sessions.measures import measure
 from shared.bus.room import BUS_MIGRATIONS, Room
 from shared.contracts.payments import PaymentIntentProcessing
 
@@ -17,5 +18,6 @@ def room() -> Room:
         HANDLERS,
         unhurried=(PaymentIntentProcessing,),
         sweeps=SWEEPS,
+        measures=(measure,),
         migrations=(BUS_MIGRATIONS, here),
     )

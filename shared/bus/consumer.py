@@ -18,14 +18,16 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 import structlog
+from pydantic import ValidationError
 
 from shared.bus import inbox, outbox
 from shared.bus.caller import WireReply, reply_adapter
 from shared.bus.fate import ATTEMPTS_MAX, Fate, fate
+from shared.bus.noting import handling
 from shared.bus.outbox import Handled, OutboxRow
 from shared.bus.recording import Recording, drain
 from shared.bus.room import Handler, Room
-from shared.bus.settling import describe, is_silence, note, wire_failure
+from shared.bus.settling import is_silence, wire_failure
 from shared.bus.transport import Lane, Settled
 from shared.bus.tx import Said, Tx
 from shared.clock import unix_seconds, utc_now
@@ -40,7 +42,10 @@ from shared.db.pool import (
     transaction,
 )
 from shared.errors import Refusal
+from shared.failures import describe
 from shared.loops import endless
+from shared.telemetry import scope, tracing
+from shared.telemetry.scope import Scope
 
 log = structlog.get_logger("flint.bus")
 
@@ -71,6 +76,7 @@ class _Job:
     done: asyncio.Future[Settled] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+    scope: Scope | None = field(default_factory=scope.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +146,15 @@ class Consumer:
 
     async def receive(self, envelope: Envelope, *, lane: Lane, is_redelivered: bool) -> Settled:
         """Handle one delivery completely; the transport acts on the returned fate."""
-        started = time.perf_counter()
-        try:
-            settled = await self._dispatch(envelope, lane, is_redelivered)
-        except Exception as error:  # the one place where any failure becomes a fate
-            settled = self._failed(envelope, error)
-        if lane != "rpc" and is_silence(settled) and not await answers(self._pool):
-            # Our own database is away, for minutes or for days: that is no try of this message.
-            settled = replace(settled, fate=Fate.RETRY, is_counted=False)
-        note(self.room.name, envelope, settled, started)
+        with handling(self.room.name, envelope) as noted:
+            try:
+                settled = await self._dispatch(envelope, lane, is_redelivered)
+            except Exception as error:  # the one place where any failure becomes a fate
+                settled = self._failed(envelope, error)
+            if lane != "rpc" and is_silence(settled) and not await answers(self._pool):
+                # Our own database is away, for minutes or days: that is no try of this message.
+                settled = replace(settled, fate=Fate.RETRY, is_counted=False)
+            noted(settled)
         return settled
 
     async def bury(self, envelope: Envelope, queue: str, reason: str) -> None:
@@ -171,7 +177,7 @@ class Consumer:
             return await self._recording.keep(envelope)
         kind = TOPICS.get(envelope.topic)
         if kind is None:
-            return Settled(Fate.BURY, reason=f"unknown topic {envelope.topic!r}")
+            return Settled(Fate.BURY, reason="unknown topic", is_understood=False)
         message = kind.model_validate_json(envelope.body)
         if isinstance(message, Effect):
             return await self._touch_world(envelope, message)
@@ -193,7 +199,7 @@ class Consumer:
         async with asyncio.timeout(HANDLER_SECONDS):
             event = await handler(effect)
         if event is not None:
-            said = Said(event, envelope.context)
+            said = Said(event, scope.onward(envelope.context))
             await self._publish_answer(outbox.envelope_of(said, self._source, self._clock()))
         return Settled(Fate.ACK, handler=_name(handler))
 
@@ -243,7 +249,8 @@ class Consumer:
 
     async def _settle_alone(self, job: _Job) -> None:
         try:
-            settled = await self._handle_alone(job)
+            with scope.within(job.scope):
+                settled = await self._handle_alone(job)
         except asyncio.CancelledError:
             job.done.cancel()
             raise
@@ -266,7 +273,9 @@ class Consumer:
             async with asyncio.timeout(HANDLER_SECONDS):
                 results = await self._transact(jobs)
         except Exception as error:
-            log.debug("batch.split", size=len(jobs), reason=describe(error))
+            for job in jobs:
+                with scope.within(job.scope):
+                    log.debug("batch.split", size=len(jobs), reason=describe(error))
             return False
         for job, result in zip(jobs, results, strict=True):
             _settle(job, result)
@@ -275,6 +284,13 @@ class Consumer:
     async def _transact(self, jobs: Sequence[_Job]) -> list[_Result]:
         now = self._clock()
         said: list[Said] = []
+        # What all of them share is shown with the first.
+        with scope.within(jobs[0].scope), tracing.span("transaction", flint__messages=len(jobs)):
+            return await self._commit_all(jobs, now, said)
+
+    async def _commit_all(
+        self, jobs: Sequence[_Job], now: datetime, said: list[Said]
+    ) -> list[_Result]:
         async with transaction(self._pool) as db:
             results = [await self._run(job, db, now, said) for job in jobs]
             handled = [result.handled for result in results]
@@ -283,8 +299,9 @@ class Consumer:
         return results
 
     async def _run(self, job: _Job, db: Connection, now: datetime, said: list[Said]) -> _Result:
-        tx = self._tx(db, job.envelope, now)
-        value = await job.handler(job.message, tx)
+        with scope.within(job.scope):
+            tx = self._tx(db, job.envelope, now)
+            value = await job.handler(job.message, tx)
         said += tx.said
         reply = _encode(job.message, value) if isinstance(job.message, Command) else None
         handled = Handled(job.envelope.id, job.name, job.envelope.body_hash, reply)
@@ -340,11 +357,18 @@ class Consumer:
 
     def _failed(self, envelope: Envelope, error: Exception, handler: str = "") -> Settled:
         what = fate(error, attempt=envelope.attempt, attempts_max=self._attempts_max)
-        return Settled(what, wire_failure(error), describe(error), handler)
+        return Settled(
+            what,
+            wire_failure(error),
+            describe(error),
+            handler,
+            is_understood=not isinstance(error, ValidationError),
+        )
 
     def _tx(self, db: Connection, envelope: Envelope, now: datetime | None = None) -> Tx:
         moment = now or self._clock()
-        return Tx(db, moment, envelope.context, envelope.id, self._public_url)
+        context = scope.onward(envelope.context)
+        return Tx(db, moment, context, envelope.id, self._public_url)
 
 
 def _settle(job: _Job, result: _Result) -> None:

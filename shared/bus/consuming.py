@@ -19,12 +19,15 @@ from shared.bus.acks import Acks
 from shared.bus.caller import WireReply
 from shared.bus.fate import Fate, retry_level
 from shared.bus.line import BROKER_ERRORS, Line, explain
+from shared.bus.noting import stranger
 from shared.bus.rpc import pack
 from shared.bus.topology import DEAD, RETRY, queues_of, retry_queue
 from shared.bus.transport import Lane, Receiver, Settled
 from shared.bus.wire import Content, Malformed, content_of, from_content, sent_again
 from shared.contracts.base import Envelope
 from shared.errors import Unavailable
+from shared.redaction import clean, unreadable, without_keys
+from shared.telemetry import scope
 
 log = structlog.get_logger("flint.amqp")
 
@@ -34,6 +37,7 @@ PREFETCH: Final[dict[Lane, int]] = {"in": 200, "rpc": 200, "world": 100}
 DECLARE_SECONDS: Final = 5.0
 CANCEL_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 15.0
+UNREADABLE_BYTES_MAX: Final = 65_536
 
 Send = Callable[[str, str, Content], Awaitable[None]]
 Reply = Callable[[bytes, str, str], Awaitable[None]]
@@ -51,6 +55,16 @@ class RoomConsumption:
         self._acks: list[Acks] = []
         self._held = 0
         self._is_stopping = False
+
+    @property
+    def room_name(self) -> str:
+        """Whose queues these are."""
+        return self._receiver.room.name
+
+    @property
+    def consumers(self) -> int:
+        """How many of its queues are consumed."""
+        return 0 if self._is_stopping else len(self._consumers)
 
     async def start(self, line: Line) -> None:
         """Passive declarations only: a service never changes the topology."""
@@ -109,13 +123,18 @@ class RoomConsumption:
         try:
             envelope = from_content(content)
         except Malformed as error:
-            log.warning("message.malformed", queue=queue, reason=str(error))
-            if lane != "rpc":  # a question has no parking place: nobody waits that long
-                await self._send_again(
-                    DEAD, queue, content, {"x-reason": f"malformed: {error}", "x-attempt": 1}
-                )
+            with stranger(self._receiver.room.name, queue, str(error)):
+                if lane != "rpc":  # a question has no parking place: nobody waits that long
+                    await self._bury_raw(queue, content, f"malformed: {error}")
             return
         settled = await self._receiver.receive(envelope, lane=lane, is_redelivered=is_redelivered)
+        with scope.within(scope.of_message(self._receiver.room.name, envelope)):
+            await self._act(queue, lane, content, envelope, settled)
+
+    async def _act(
+        self, queue: str, lane: Lane, content: Content, envelope: Envelope, settled: Settled
+    ) -> None:
+        """What the fate asks for; the acknowledgement comes after it."""
         if settled.reply is not None and content.properties.reply_to:
             await self._answer(content, envelope, settled.reply)
         if settled.fate is Fate.RETRY and lane != "rpc":
@@ -146,7 +165,18 @@ class RoomConsumption:
             "x-handler": settled.handler,
             "x-attempt": envelope.attempt,
         }
+        if not settled.is_understood:  # a stranger's may hold anything; ours stay whole
+            content = content._replace(body=without_keys(content.body))
         await self._send_again(DEAD, queue, content, headers)
+
+    async def _bury_raw(self, queue: str, content: Content, reason: str) -> None:
+        """Nobody can handle it, now or later: what is kept of it is for a person to look at."""
+        known = content.properties
+        given = {name: clean(str(value)) for name, value in (known.headers or {}).items()}
+        known.message_type = clean(known.message_type or "") or None
+        masked = Content(unreadable(content.body, UNREADABLE_BYTES_MAX), known)
+        headers = {**given, "x-reason": reason, "x-attempt": 1}
+        await self._send(DEAD, queue, sent_again(masked, headers))
 
     async def _send_again(
         self, exchange: str, key: str, content: Content, headers: Mapping[str, Any]

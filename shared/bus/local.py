@@ -11,18 +11,21 @@ import asyncio
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from shared.bus.caller import CALL_SECONDS, Answer
+from shared.bus.caller import CALL_SECONDS, Answer, WireReply
 from shared.bus.fate import Fate
+from shared.bus.noting import asking
 from shared.bus.outbox import MessageKind
 from shared.bus.room import Room, topics_of
 from shared.bus.transport import Lane, Receiver, RetryLater, Settled, Subscription, Unroutable
 from shared.clock import unix_seconds
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import DeadlineExceeded, Unavailable
+from shared.failures import describe
 from shared.ids import new_id
+from shared.telemetry import scope
 
 R = TypeVar("R")
 DRAIN_SECONDS = 10.0
@@ -57,7 +60,7 @@ class LocalTransport:
         )
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
-                raise RetryLater(f"{envelope.topic}: {outcome!r}") from None
+                raise RetryLater(f"{envelope.topic}: {describe(outcome)}") from None
 
     async def call(
         self,
@@ -70,28 +73,46 @@ class LocalTransport:
         timeout_seconds: float = CALL_SECONDS,
     ) -> Answer[R]:
         """Ask the room that answers this topic; see `Caller.call`."""
-        envelope = Envelope(
-            id=message_id or new_id("req"),
-            topic=command.topic,
-            body=command.to_json(),
-            context=context,
-            keyed=is_keyed,
-            body_hash=body_hash,
-            deadline=unix_seconds() + timeout_seconds,
-        )
+        with asking(command.topic):
+            envelope = Envelope(
+                id=message_id or new_id("req"),
+                topic=command.topic,
+                body=command.to_json(),
+                context=scope.onward(context),
+                keyed=is_keyed,
+                body_hash=body_hash,
+                deadline=unix_seconds() + timeout_seconds,
+            )
+            reply = await self._ask(envelope, timeout_seconds)
+        return reply.open(command)
+
+    async def _ask(self, envelope: Envelope, timeout_seconds: float) -> WireReply:
         receiver = self._receiver_of(envelope.topic)
         task = asyncio.ensure_future(receiver.deliver(envelope, "rpc"))
         done, _ = await asyncio.wait({task}, timeout=timeout_seconds)
         if not done:  # it may still happen: an unknown outcome, as over a broker
-            raise DeadlineExceeded(f"{command.topic} did not answer in {timeout_seconds:g} s")
+            raise DeadlineExceeded(f"{envelope.topic} did not answer in {timeout_seconds:g} s")
         reply = _result(task).reply
         if reply is None:
-            raise DeadlineExceeded(f"{command.topic} was too late to be started")
-        return reply.open(command)
+            raise DeadlineExceeded(f"{envelope.topic} was too late to be started")
+        return reply
 
     def is_healthy(self) -> bool:
         """A function call is always there."""
         return True
+
+    def lines(self) -> Mapping[str, bool]:
+        """There is no broker."""
+        return {}
+
+    def consumers(self, room: str) -> int:
+        """Who has joined for the room."""
+        return len(self._members[room])
+
+    async def depths(self, room: Room) -> Mapping[str, int]:
+        """The outbox is the only queue."""
+        del room
+        return {}
 
     async def close(self) -> None:
         """Nothing to close: subscriptions end by themselves."""

@@ -7,7 +7,7 @@ consumers on the same one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 import structlog
@@ -19,14 +19,17 @@ from shared.bus.caller import CALL_SECONDS, Answer
 from shared.bus.consuming import RoomConsumption
 from shared.bus.fate import RETRY_DELAYS_SECONDS
 from shared.bus.line import BROKER_ERRORS, Line, explain
+from shared.bus.noting import asking
 from shared.bus.outbox import MessageKind
+from shared.bus.room import Room
 from shared.bus.rpc import PUBLISH_SECONDS, RpcCaller
-from shared.bus.topology import EVENTS, EXCHANGES, REQUESTS
+from shared.bus.topology import EVENTS, EXCHANGES, REQUESTS, queues_of
 from shared.bus.transport import NotConfirmed, Receiver, Subscription, Unroutable
 from shared.bus.wire import Content, to_content
 from shared.contracts.base import Command, Context, Envelope
 from shared.errors import Unavailable
 from shared.loops import endless, is_cancelled, stay_cancelled
+from shared.telemetry import scope
 
 log = structlog.get_logger("flint.amqp")
 R = TypeVar("R")
@@ -117,20 +120,36 @@ class RabbitTransport:
     ) -> Answer[R]:
         """Ask over direct reply-to; see `Caller.call`."""
         await self._publishing.ready(READY_SECONDS)
-        envelope = self._rpc.envelope(
-            command,
-            context,
-            message_id=message_id,
-            body_hash=body_hash,
-            is_keyed=is_keyed,
-            timeout_seconds=timeout_seconds,
-        )
-        reply = await self._rpc.ask(envelope, timeout_seconds)
+        with asking(command.topic):
+            envelope = self._rpc.envelope(
+                command,
+                scope.onward(context),
+                message_id=message_id,
+                body_hash=body_hash,
+                is_keyed=is_keyed,
+                timeout_seconds=timeout_seconds,
+            )
+            reply = await self._rpc.ask(envelope, timeout_seconds)
         return reply.open(command)
 
     def is_healthy(self) -> bool:
         """Both connections up, which includes every consumer."""
         return self._publishing.is_up and self._consuming.is_up
+
+    def lines(self) -> Mapping[str, bool]:
+        """The two connections."""
+        return {"publish": self._publishing.is_up, "consume": self._consuming.is_up}
+
+    def consumers(self, room: str) -> int:
+        """The room's consumers, as long as their connection is up."""
+        if not self._consuming.is_up:
+            return 0
+        return sum(one.consumers for one in self._rooms if one.room_name == room)
+
+    async def depths(self, room: Room) -> Mapping[str, int]:
+        """As the broker counts them, over a channel of its own."""
+        await self._publishing.ready(READY_SECONDS)
+        return await self._publishing.depths([spec.name for spec in queues_of(room)])
 
     async def ready(self, timeout_seconds: float) -> None:
         """Wait until messages can flow; raises Unavailable after the time."""

@@ -19,6 +19,8 @@ from shared.bus.tx import Tx
 from shared.clock import utc_now
 from shared.contracts.base import Envelope
 from shared.db.pool import Pool, is_outage, transaction
+from shared.telemetry import scope
+from shared.telemetry.scope import Scope
 
 T = TypeVar("T")
 BATCH_MAX: Final = 200
@@ -35,6 +37,7 @@ class _Record:
     done: asyncio.Future[Settled] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+    scope: Scope | None = field(default_factory=scope.current)
 
 
 class Recording:
@@ -70,11 +73,13 @@ class Recording:
                 raise
 
     async def _keep_all(self, records: Sequence[_Record]) -> None:
-        error = await self._try([one.envelope for one in records])
+        with scope.within(records[0].scope):  # what all of them share is shown with the first
+            error = await self._try([one.envelope for one in records])
         is_bad = error is not None and not is_outage(error)
         for one in records:  # a bad one never takes a good one with it
             if is_bad and len(records) > 1:
-                error = await self._try([one.envelope])
+                with scope.within(one.scope):
+                    error = await self._try([one.envelope])
             settled = Settled(Fate.ACK) if error is None else self._failed(one.envelope, error)
             if not one.done.done():
                 one.done.set_result(settled)

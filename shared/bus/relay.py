@@ -16,12 +16,15 @@ import structlog
 
 from shared.bus import outbox
 from shared.bus.fate import retry_delay
+from shared.bus.noting import publishing
 from shared.bus.outbox import LEASE_SECONDS, OutboxRow
 from shared.bus.transport import NotConfirmed, RetryLater, Transport, Unroutable
+from shared.contracts.base import Envelope
 from shared.db.pool import Pool, connection, is_outage
 from shared.db.pool import reason as database_reason
 from shared.errors import Unavailable
 from shared.loops import endless
+from shared.telemetry import metrics
 
 log = structlog.get_logger("flint.relay")
 
@@ -95,21 +98,32 @@ class Relay:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._publishing.discard(task)
         self._slots.release()
-        if not task.cancelled() and task.exception() is not None:
-            log.error("relay.failed", exc_info=task.exception())
 
     async def _publish(self, row: OutboxRow) -> None:
+        with publishing(self._source, row.envelope) as envelope:
+            try:
+                await self._deliver(row, envelope)
+            except Exception:  # the lease ends, and it is tried again
+                log.exception("relay.failed")
+
+    async def _deliver(self, row: OutboxRow, envelope: Envelope) -> None:
+        outcome = "confirmed"
         try:
-            await self._transport.publish(row.kind, row.envelope)
+            await self._transport.publish(row.kind, envelope)
         except Unroutable as error:
+            outcome = "unroutable"
             await self._give_back(row, str(error), is_permanent=True)
         except NotConfirmed as error:
+            outcome = "unconfirmed"
             await self._give_back(row, str(error), wants_retry=isinstance(error, RetryLater))
         except Unavailable as error:  # nobody to ask, so it was no try: ready when there is
+            outcome = "unavailable"
             await self._give_back(row, str(error), was_tried=False)
         else:
             self._sent.append(row.id)
             self._something_sent.set()
+        finally:
+            metrics.published(self._source, outcome)
 
     async def _give_back(
         self,

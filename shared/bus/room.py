@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from shared.bus.tx import Tx
 from shared.contracts.base import Effect, Envelope, Event, Message
+from shared.db.pool import Connection
 
 # A database handler: (message, tx) → the reply of a command or query, nothing for an event.
 Handler: TypeAlias = Callable[[Any, Tx], Awaitable[Any]]
@@ -20,6 +21,9 @@ WorldHandler: TypeAlias = Callable[[Any], Awaitable[Event | None]]
 Recorder: TypeAlias = Callable[[Sequence[Envelope], Tx], Awaitable[None]]
 # A hearer: told of a recorded fact at once, in memory, to wake whoever waits for it.
 Hearer: TypeAlias = Callable[[Envelope], None]
+
+# A measure: asks the room's database for what only it knows, and sets the gauges.
+Measure: TypeAlias = Callable[[Connection], Awaitable[None]]
 
 SWEEP_BATCH: Final = 100
 BUS_MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -50,6 +54,7 @@ class Room:
     # Facts that nobody waits for: they wait a moment for company and share one commit.
     unhurried: Sequence[type[Event]] = ()
     sweeps: Sequence[Sweep] = ()
+    measures: Sequence[Measure] = ()
     migrations: Sequence[Path] = ()
 
     def listens_to(self) -> list[type[Event]]:

@@ -16,6 +16,8 @@ import structlog
 from shared.bus import inbox, outbox, timekeeping
 from shared.bus.consumer import Consumer
 from shared.bus.fate import RETRY_DELAYS_SECONDS
+from shared.bus.noting import sweeping
+from shared.bus.outbox import OutboxRow
 from shared.bus.relay import Relay
 from shared.bus.room import SWEEP_BATCH, Room, Sweep
 from shared.bus.transport import Subscription, Transport
@@ -23,10 +25,11 @@ from shared.bus.tx import Tx
 from shared.clock import utc_now
 from shared.contracts.base import Context, Envelope
 from shared.db.pool import Pool, answers, is_outage, transaction
-from shared.db.pool import reason as database_reason
 from shared.errors import Unavailable
+from shared.failures import describe
 from shared.ids import new_ulid
 from shared.loops import endless
+from shared.telemetry import metrics
 
 log = structlog.get_logger("flint.service")
 
@@ -58,7 +61,7 @@ class Service:
         instance = f"{room.name}-{new_ulid()}"
         self.room = room
         self.pool = pool
-        self._transport = transport
+        self.transport = transport
         self._public_url = public_url
         self._instance = instance
         self.relay = Relay(
@@ -69,7 +72,7 @@ class Service:
             pool,
             source=room.name,
             instance=instance,
-            on_written=self.relay.offer,
+            on_written=self._written,
             publish_answer=self._publish_answer,
             public_url=public_url,
         )
@@ -86,20 +89,20 @@ class Service:
                 group.create_task(endless("clock", timekeeping.keep_time(self.pool))),
                 *(group.create_task(one) for one in sweeping),
             ]
-            self._subscription = await self._transport.subscribe(self.consumer)
+            self._subscription = await self.transport.subscribe(self.consumer)
             await stop.wait()
             await self._subscription.stop()
             await self.relay.drain()
             for loop in loops:
                 loop.cancel()
-        log.info("service.drained", room=self.room.name)
+        log.info("service.drained")
 
     async def health(self) -> dict[str, Any]:
         """What `/readyz` says of this room: every value true when it can work."""
         relay_age = time.monotonic() - self.relay.last_poll_at
         return {
             "database": await answers(self.pool),
-            "broker": self._subscription is not None and self._transport.is_healthy(),
+            "broker": self._subscription is not None and self.transport.is_healthy(),
             "relay": relay_age < RELAY_STALE_SECONDS,
         }
 
@@ -109,13 +112,21 @@ class Service:
     async def _sweep_forever(self, sweep: Sweep) -> None:
         while True:
             await asyncio.sleep(sweep.every_seconds)
+            while await self._sweep_seen(sweep) >= SWEEP_BATCH:
+                await asyncio.sleep(0)
+
+    async def _sweep_seen(self, sweep: Sweep) -> int:
+        """One batch and what is seen of it; an outage only postpones it."""
+        with sweeping(self.room.name, sweep.name) as noted:
             try:
-                while await self.sweep_once(sweep) >= SWEEP_BATCH:
-                    await asyncio.sleep(0)
+                taken = await self.sweep_once(sweep)
             except Exception as error:
                 if not (isinstance(error, Unavailable) or is_outage(error)):
                     raise
-                log.warning("sweep.postponed", sweep=sweep.name, reason=database_reason(error))
+                log.warning("sweep.postponed", sweep=sweep.name, reason=describe(error))
+                return 0
+            noted(taken)
+            return taken
 
     async def sweep_once(self, sweep: Sweep) -> int:
         """One batch in one transaction; its facts leave after the commit like any other's."""
@@ -129,8 +140,13 @@ class Service:
                 rows = await outbox.write(
                     db, tx.said, [], source=self.room.name, now=now, lease_by=self._instance
                 )
-        self.relay.offer(rows)
+        self._written(rows)
         return taken
 
+    def _written(self, rows: Sequence[OutboxRow]) -> None:
+        """Committed: it is true now, and on its way."""
+        metrics.said(self.room.name, [r.envelope.topic for r in rows if r.kind == "event"])
+        self.relay.offer(rows)
+
     async def _publish_answer(self, envelope: Envelope) -> None:
-        await self._transport.publish("event", envelope)
+        await self.transport.publish("event", envelope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -25,6 +26,7 @@ class Settled:
     reason: str = ""
     handler: str = ""
     is_counted: bool = True  # whether a retry is one of the tries that have an end
+    is_understood: bool = True  # else its topic is unknown or its body is not what the topic says
 
 
 class Unroutable(Exception):
@@ -77,6 +79,18 @@ class Transport(Caller, Protocol):
 
     def is_healthy(self) -> bool:
         """Whether messages can flow now."""
+        ...
+
+    def lines(self) -> Mapping[str, bool]:
+        """Each connection to a broker by its name, and whether it is up."""
+        ...
+
+    def consumers(self, room: str) -> int:
+        """How many consumers take messages for a room here."""
+        ...
+
+    async def depths(self, room: Room) -> Mapping[str, int]:
+        """How many messages wait in each of the room's queues; raises Unavailable."""
         ...
 
     async def close(self) -> None:

@@ -19,6 +19,8 @@ from shared.bus.outbox import MessageKind
 from shared.clock import unix_seconds
 from shared.contracts.base import Context, Envelope
 from shared.contracts.types import rfc3339
+from shared.failures import describe
+from shared.telemetry.scope import is_request_id, is_traceparent
 
 CLOUDEVENTS: Final = "application/cloudevents+json"
 _DATA: Final = b',"data":'
@@ -129,7 +131,7 @@ def from_content(content: Content) -> Envelope:
             return from_cloudevent(*_split(body, headers), headers)
         return _from_request(content, headers)
     except Exception as error:  # whatever a stranger's bytes break here, they are malformed
-        raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
+        raise Malformed(describe(error)) from None
 
 
 def _split(body: bytes, headers: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -154,11 +156,11 @@ def from_cloudevent(event: Mapping[str, Any], data: bytes, headers: Mapping[str,
         context=Context(
             event.get("merchantid", ""),
             mode,
-            event.get("requestid", ""),
-            event.get("traceparent", ""),
+            _request_id(event.get("requestid", "")),
+            _traceparent(event.get("traceparent", "")),
         ),
         source=_text(event["source"]).removeprefix("/flint/"),
-        subject=event.get("subject", ""),
+        subject=str(event.get("subject", "")),
         sequence=int(event.get("sequence", 0)),
         time=datetime.fromisoformat(moment) if moment else None,
         attempt=int(headers.get("x-attempt", 1)),
@@ -174,8 +176,8 @@ def _from_request(content: Content, headers: Mapping[str, Any]) -> Envelope:
         context=Context(
             str(headers.get("x-merchant-id", "")),
             "live" if headers.get("x-mode") == "live" else "test",
-            str(headers.get("x-request-id", "")),
-            str(headers.get("traceparent", "")),
+            _request_id(headers.get("x-request-id", "")),
+            _traceparent(headers.get("traceparent", "")),
         ),
         attempt=int(headers.get("x-attempt", 1)),
         keyed=bool(headers.get("x-keyed", False)),
@@ -188,6 +190,16 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{value!r} is not a text")
     return value
+
+
+def _request_id(value: Any) -> str:
+    """A stranger's may be anything; it would stand in every line and row that follows."""
+    is_safe = isinstance(value, str) and is_request_id(value)
+    return value if is_safe else ""
+
+
+def _traceparent(value: Any) -> str:
+    return value if isinstance(value, str) and is_traceparent(value) else ""
 
 
 def remaining_ms(deadline: float) -> int:

@@ -292,12 +292,14 @@ class ClaimPlace(Command[None], topic="links.claim"):
     order_id: str
     payment_link_id: str
     quantities: dict[str, int] = {}
+    checkout_session_id: str | None = None
 
 
 class ReleasePlace(Command[None], topic="links.release"):
     attempt_id: str
     order_id: str
     payment_link_id: str
+    checkout_session_id: str | None = None
 
 
 class ClaimSettled(Event, topic="claim.settled", subject="attempt_id", public=False):
@@ -306,6 +308,7 @@ class ClaimSettled(Event, topic="claim.settled", subject="attempt_id", public=Fa
     payment_link_id: str
     is_granted: bool
     refusal_code: str | None = None
+    checkout_session_id: str | None = None
 
 
 class LinkFact(PaymentLink, Event):

@@ -134,6 +134,7 @@ class ProviderCall(Effect):
     attempt_version: int  # fencing: an answer to an older version of the attempt is only a hint
     merchant_id: str = ""
     mode_environment: ModeEnvironment = "test"
+    checkout_session_id: str | None = None  # so that its log lines name the page it is for
 
 
 class ChargePayment(ProviderCall, topic="payments.charge"):
@@ -182,6 +183,7 @@ class ChargeSettled(Event, topic="charge.settled", subject="attempt_id", public=
     card_brand: CardBrand | None = None
     card_last_four: str | None = None
     attempt_version: int = 0
+    checkout_session_id: str | None = None
 
 
 class PaymentIntentFact(PaymentIntent, Event):

@@ -10,6 +10,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
@@ -17,6 +18,7 @@ import orjson
 
 from shared.errors import Unavailable
 from shared.loops import stay_cancelled
+from shared.telemetry import tracing
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -29,6 +31,7 @@ else:
     Pool = Any
     Record = Any
 
+QUERY_TEXT_MAX: Final = 1_000
 ACQUIRE_SECONDS: Final = 2.0
 COMMAND_SECONDS: Final = 5.0
 UniqueViolation = asyncpg.UniqueViolationError
@@ -67,6 +70,21 @@ async def _prepare(connection: Connection) -> None:
         encoder=lambda value: b"\x01" + orjson.dumps(value),
         decoder=lambda raw: orjson.loads(raw[1:]),
         format="binary",
+    )
+    if tracing.is_on():
+        connection.add_query_logger(_trace)
+
+
+def _trace(query: asyncpg.connection.LoggedQuery) -> None:
+    """A span per statement, under whatever runs it. Its arguments are nobody's business."""
+    words = query.query.split()
+    tracing.note(
+        f"SQL {words[0].upper() if words else ''}",
+        "client",
+        took_seconds=query.elapsed,
+        failed=reason(query.exception) if query.exception else "",
+        db__system__name="postgresql",
+        db__query__text=" ".join(words)[:QUERY_TEXT_MAX],
     )
 
 
@@ -135,6 +153,23 @@ async def answers(pool: Pool) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a pool is doing: connections, and tasks that wait for one."""
+
+    connections_max: int
+    used: int
+    idle: int
+    waiting: int
+
+
+def usage(pool: Pool) -> Usage:
+    """The pool right now. How many wait only its own queue knows."""
+    idle = pool.get_idle_size()
+    waiting = len(getattr(getattr(pool, "_queue", None), "_getters", ()))
+    return Usage(pool.get_max_size(), pool.get_size() - idle, idle, waiting)
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether trying the whole unit again may help. Constraint and data errors are bugs.
 
@@ -143,6 +178,12 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         return not (isinstance(error, ValueError) or "server expects" in str(error))
     return isinstance(error, OUTAGES)
+
+
+def is_drivers(error: BaseException) -> bool:
+    """Whether the database or its driver says so: their words may echo rows and arguments."""
+    ours = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return isinstance(error, ours)
 
 
 def reason(error: BaseException) -> str:

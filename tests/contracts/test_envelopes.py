@@ -19,7 +19,9 @@ from shared.money import Money
 from tests.contracts.messages import of_kind
 
 NOON: Final = datetime(2026, 11, 24, 12, 0, 0, 123_456, tzinfo=UTC)
-CONTEXT: Final = Context("mer_1", "live", "req_1", "00-trace-span-01")
+CONTEXT: Final = Context(
+    "mer_1", "live", "req_1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+)
 SECRET: Final = "tok_never_to_be_told"
 
 
@@ -63,7 +65,10 @@ def test_extensions_have_names_that_cloudevents_allows_and_tell_for_whom_it_is()
 
     told = {name: parsed.get_extension(name) for name in ("merchantid", "mode", "requestid")}
     assert told == {"merchantid": "mer_1", "mode": "live", "requestid": "req_1"}
-    assert parsed.get_extension("traceparent") == "00-trace-span-01"
+    assert (
+        parsed.get_extension("traceparent")
+        == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    )
     assert parsed.get_time() == datetime(2026, 11, 24, 12, 0, 0, 123_000, tzinfo=UTC)
 
 

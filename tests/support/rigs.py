@@ -23,7 +23,9 @@ from shared.db.pool import Pool, open_pool, transaction
 
 Kind = Literal["local", "rabbitmq"]
 DELAYS = (0.3, 0.6)
-CONTEXT = Context("mer_1", "test", "req_1", "00-trace-span-01")
+CONTEXT = Context(
+    "mer_1", "test", "req_1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+)
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:

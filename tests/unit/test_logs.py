@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from shared.logs import MASK, clean, redact
+from shared.redaction import MASK, clean, redact
 
 # Made up, and each of the shape that has to be recognised.
 CARD = "4242424242424242"
@@ -26,6 +27,8 @@ CANARIES = {
     "bearer": "Bearer abc.def-ghi_jkl",
     "basic": "Basic Z3Vlc3Q6Z3Vlc3Q=",
     "e-mail": "ada.lovelace+pay@mail.example.com",
+    "telephone": "+1 (500) 555-0199",
+    "telephone as stored": "+15005550199",
 }
 SECRET_KEYS = [
     "card", "card_number", "pan", "cvc", "token", "payment_source_token", "secret", "client_secret",
@@ -106,46 +109,86 @@ def test_an_escape_cannot_reach_a_terminal():
 
 
 PROGRAM = """
-import asyncio, logging
+import asyncio, logging, warnings
 from shared import logs
-logs.configure(level="info", is_json={is_json})
+logs.configure(level="info", is_json={is_json}, service="orders")
 import structlog
+from shared.telemetry import scope
 log = structlog.get_logger("flint.test")
 log.info("order.paid", reason="first\\nsecond", email="canary@example.com")
 log.debug("never.shown")
-try:
-    raise ValueError("card 4242424242424242")
-except ValueError:
-    log.exception("charge.failed")
-    logging.getLogger("asyncio").error("Task failed for canary@example.com", exc_info=True)
+with scope.within(scope.Scope("req_1", "00-" + 16 * "ab" + "-" + 8 * "cd" + "-01", "links")):
+    try:
+        int("card 4242424242424242, cvc 7391")
+    except ValueError:
+        log.exception("charge.failed")
+        logging.getLogger("asyncio").error("Task failed for canary@example.com", exc_info=True)
 for noisy in ("aio_pika.connection", "aiormq.connection"):
     logging.getLogger(noisy).error("Callback closed: means nothing")
+warnings.warn("of canary@example.com")
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.on_loop_error)
+    loop.call_soon(int, "+1 500 555 0199")
+    await asyncio.sleep(0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail())
+
+async def fail():
+    raise KeyError("Ada Lovelace, canary@example.com")
+
+asyncio.run(main())
 """
 
 
 def run(*, is_json: bool) -> str:
     program = PROGRAM.format(is_json=is_json)
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
     )
-    assert done.stdout == ""
+    assert (done.returncode, done.stdout) == (1, "")
     return done.stderr
 
 
-def test_every_line_is_one_json_object_without_secrets_also_from_libraries():
+def test_every_line_is_one_json_object_without_secrets_also_from_libraries_and_crashes():
     """P18: what aio_pika calls an error at each reconnect is not ours to be alarmed by."""
     output = run(is_json=True)
 
-    events = [json.loads(line) for line in output.splitlines()]
-    assert [event["event"] for event in events] == [
-        "order.paid", "charge.failed", f"Task failed for {MASK}",
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["event"].split("\n")[0].split(":")[0] for line in lines] == [
+        "order.paid", "charge.failed", f"Task failed for {MASK}", "<string>", "loop.error",
+        "process.crashed",
     ]  # fmt: skip
-    assert [event["level"] for event in events] == ["info", "error", "error"]
-    assert all("timestamp" in event for event in events)
-    assert events[0]["reason"] == "first\nsecond"
-    assert all("ValueError" in event["exception"] for event in events[1:])
-    assert CARD not in output
+    assert [line["level"] for line in lines] == [
+        "info", "error", "error", "warning", "error", "critical",
+    ]  # fmt: skip
+    assert all("timestamp" in line and "instance" in line for line in lines)
+    assert lines[0]["reason"] == "first\nsecond"
     assert "canary@" not in output
+    for secret in (CARD, "7391", "555"):
+        assert secret not in output
+
+
+def test_an_error_is_its_kind_and_its_place_and_never_the_value_it_choked_on():
+    lines = [json.loads(line) for line in run(is_json=True).splitlines()]
+
+    failed = lines[1]
+    assert failed["error"] == "ValueError: invalid literal for int() with base 10: '…'"
+    assert failed["frames"] == ["<string>:12 <module>"]
+    assert lines[-1]["error"] == "KeyError: '…'"
+
+
+def test_a_line_within_a_message_bears_its_ids_and_its_rooms_name():
+    lines = [json.loads(line) for line in run(is_json=True).splitlines()]
+
+    outside, inside = lines[0], lines[1:3]
+    assert "request_id" not in outside
+    assert outside["service"] == "orders"
+    for line in inside:
+        assert line["request_id"] == "req_1"
+        assert line["trace_id"] == 16 * "ab"
+        assert line["service"] == "links"
 
 
 def test_a_terminal_gets_no_secrets_either():
@@ -155,3 +198,13 @@ def test_a_terminal_gets_no_secrets_either():
     assert "Callback" not in output
     assert CARD not in output
     assert "canary@" not in output
+
+
+@pytest.mark.parametrize("piece", ["x", "1", "a.", "://a:", "+1 ", "a@", "@a.", "Basic "])
+def test_a_long_text_is_cleaned_in_no_time(piece: str):
+    """An unbounded pattern takes minutes for the megabyte that a stranger may send."""
+    started = time.perf_counter()
+
+    clean(piece * (65_536 // len(piece)))
+
+    assert time.perf_counter() - started < 1.0

@@ -23,6 +23,7 @@ from shared.contracts.sessions import (
 )
 from shared.contracts.types import OrderId, PaymentLinkId, Source
 from shared.errors import Refusal
+from shared.telemetry.scope import about_session
 
 READ: Final = "checkouts.checkout_sessions.read"
 WRITE: Final = "checkouts.checkout_sessions.write"
@@ -41,6 +42,12 @@ class CheckoutSessionListParams(ListParams):
 
 
 async def create(call: ApiCall) -> CheckoutSession:
+    session = await _create(call)
+    about_session(session.checkout_session_id)
+    return session
+
+
+async def _create(call: ApiCall) -> CheckoutSession:
     params: CheckoutSessionCreateParams = call.body
     if params.order_id is None:
         return await call.ask(CreateSession(params=params))

@@ -22,7 +22,7 @@ from services.gateway.accounts import domain as keys
 from services.gateway.api import idempotency, lists
 from services.gateway.api.idempotency import Once
 from services.gateway.api.lists import ListParams, QueryParams, ReadParams
-from services.gateway.door import MERCHANT_ID, REQUEST_ID, json_answer
+from services.gateway.door import MERCHANT_ID, REQUEST_ID, TRACEPARENT, json_answer
 from services.gateway.errors import Turned, of_problem
 from services.gateway.gateway import GATEWAY, Gateway
 from services.gateway.pictures.easel import Picture, shown
@@ -31,6 +31,7 @@ from shared.contracts.lists import Page
 from shared.contracts.types import SLUG_PATTERN, Strict
 from shared.errors import Refusal, not_found
 from shared.ids import ULID_PATTERN, minted_at
+from shared.telemetry.scope import about_session
 
 R = TypeVar("R")
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -46,7 +47,6 @@ PATH_WORDS: Final[Mapping[str, tuple[str, str]]] = {"slug": (SLUG_PATTERN, "slug
 FRESH_SECONDS: Final = 3.0
 AGAIN: Final = "private, no-cache"  # kept by whoever asked, and asked for again by its ETag
 _PARAMETER: Final = re.compile(r"{(\w+)}")
-_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class NoParams(Strict):
@@ -228,9 +228,7 @@ async def _understand(operation: Operation, request: web.Request) -> ApiCall:
 
 async def _let_in(operation: Operation, request: web.Request, gateway: Gateway) -> Context:
     """Who asks, checked and counted. Limits come before everything that costs."""
-    traceparent = request.headers.get("traceparent", "")
-    if not _TRACEPARENT.fullmatch(traceparent):
-        traceparent = ""
+    traceparent = request[TRACEPARENT]
     if not operation.scope:
         _count(gateway.buyer_limit.take(gateway.client_address(request)))
         return Context(request_id=request[REQUEST_ID], traceparent=traceparent)
@@ -259,6 +257,7 @@ def _path_ids(operation: Operation, request: web.Request) -> dict[str, str]:
         pattern, noun = path_shape(name)
         if not re.fullmatch(pattern, value):  # Malformed and unknown ids look the same.
             raise not_found(noun, name)
+    about_session(ids.get("checkout_session_id", ""))
     return ids
 
 

@@ -44,6 +44,7 @@ from shared.contracts.lists import Page
 from shared.contracts.sessions import CheckoutSession, ShowSession
 from shared.contracts.types import Resource, Strict, Time
 from shared.errors import Refusal, Unavailable
+from shared.telemetry.scope import about_session
 
 READ: Final = "checkouts.payment_links.read"
 WRITE: Final = "checkouts.payment_links.write"
@@ -152,6 +153,7 @@ async def resolve(call: ApiCall) -> ResolvedLink:
         choices=Choices(**{name: getattr(params, name) for name in Choices.model_fields}),
     )
     made = await call.ask(command)
+    about_session(made.checkout_session_id)
     session = await opened_session(call.gateway, made.checkout_session_id, call.context)
     return ResolvedLink(checkout_session=session, checkout_url=session.url)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from services.gateway.door import REQUEST_ID
+from services.gateway.door import REQUEST_ID, TRACEPARENT
 from services.gateway.gateway import GATEWAY, Gateway
 from services.gateway.pages import views
 from services.gateway.pages.locales import locale_of
@@ -60,7 +60,7 @@ def context_of(
     request: web.Request, merchant_id: str = "", mode: ModeEnvironment = "test"
 ) -> Context:
     """A buyer's request on the bus: no merchant is known until a session or link names one."""
-    return Context(merchant_id, mode, request[REQUEST_ID])
+    return Context(merchant_id, mode, request[REQUEST_ID], request[TRACEPARENT])
 
 
 def own_path(gateway: Gateway, url: str | None) -> str | None:

@@ -22,6 +22,7 @@ from services.gateway.pages.words import LINK_STATES
 from services.gateway.resolution import ResolutionContext
 from shared.contracts.links import Choices, Resolution, ResolveLink, ShowLink, ShownLink
 from shared.errors import Refusal, not_found
+from shared.telemetry.scope import about_session
 
 # In any case; before lowering, which would turn the Kelvin sign into our k.
 SLUG: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -158,6 +159,7 @@ async def _refused(request: web.Request, opened: Opened, refusal: Refusal) -> we
 
 def _to_checkout(request: web.Request, carried: Carried, found: Resolution) -> web.Response:
     """303 to the checkout, which this browser alone finds filled in with what it brought along."""
+    about_session(found.checkout_session_id)
     answer = see_other(f"/c/{found.checkout_session_id}")
     brought = {"email": carried.email or "", "card_name": carried.name or ""}
     if any(brought.values()):

@@ -18,6 +18,7 @@ from shared.contracts.orders import Order, ShowOrder
 from shared.contracts.sessions import Attempt, CheckoutSession, ShownSession, ShowSession
 from shared.errors import Refusal, not_found
 from shared.ids import is_id, minted_at, ulid_of
+from shared.telemetry.scope import about_session
 
 T = TypeVar("T")
 YOUNG_SECONDS: Final = 15.0  # so long an id may be on its way through the bus
@@ -65,6 +66,7 @@ def id_of(request: web.Request) -> str:
     checkout_session_id = request.match_info["checkout_session_id"]
     if not is_id(checkout_session_id, "cs"):
         raise not_found("checkout session")
+    about_session(checkout_session_id)
     return checkout_session_id
 
 

@@ -72,6 +72,7 @@ def _common(payment: Payment) -> dict[str, Any]:
         "attempt_version": payment.version,
         "merchant_id": intent.merchant_id,
         "mode_environment": intent.mode_environment,
+        "checkout_session_id": intent.checkout_session_id,
     }
 
 
@@ -87,4 +88,5 @@ def _place(payment: Payment) -> dict[str, Any]:
         "attempt_id": payment.intent.payment_intent_id,
         "order_id": payment.intent.order_id,
         "payment_link_id": payment.payment_link_id,
+        "checkout_session_id": payment.intent.checkout_session_id,
     }

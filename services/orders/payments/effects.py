@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -21,8 +22,10 @@ from shared.contracts.payments import (
     VoidPayment,
 )
 from shared.errors import Unavailable
+from shared.failures import describe
 from shared.payments.port import PaymentProvider, ProviderAnswer, ProviderRequest
 from shared.payments.registry import Providers
+from shared.telemetry import metrics, tracing
 
 log = structlog.get_logger("flint.orders")
 PROVIDER_SECONDS: Final = 10.0
@@ -56,12 +59,23 @@ def _handler(providers: Providers, step: Step | None, ask: Ask) -> WorldHandler:
 
 async def _heard(asking: Awaitable[ProviderAnswer], msg: ProviderCall) -> ProviderAnswer:
     """Silence is an answer too: the outcome is unknown, and somebody will ask by the same key."""
-    try:
-        async with asyncio.timeout(PROVIDER_SECONDS):
-            return await asking
-    except (Unavailable, TimeoutError) as error:
-        log.info("provider.silent", attempt_id=msg.attempt_id, call=msg.topic, reason=str(error))
-        return ProviderAnswer("unknown")
+    started = time.perf_counter()
+    with tracing.span(msg.topic, "client", flint__provider=msg.provider) as span:
+        try:
+            async with asyncio.timeout(PROVIDER_SECONDS):
+                answer = await asking
+        except (Unavailable, TimeoutError) as error:
+            log.info(
+                "provider.silent",
+                attempt_id=msg.attempt_id,
+                call=msg.topic,
+                reason=describe(error),
+            )
+            answer = ProviderAnswer("unknown")
+        span.set("flint.outcome", answer.outcome)
+    call = msg.topic.removeprefix("payments.")
+    metrics.called(msg.provider, call, answer.outcome, time.perf_counter() - started)
+    return answer
 
 
 def _request(msg: Any, step: Step) -> ProviderRequest:
@@ -94,4 +108,5 @@ def _settled(msg: ProviderCall, step: Step, answer: ProviderAnswer) -> ChargeSet
         card_brand=answer.card_brand,
         card_last_four=answer.card_last_four,
         attempt_version=msg.attempt_version,
+        checkout_session_id=msg.checkout_session_id,
     )

@@ -140,7 +140,13 @@ def test_a_requests_headers_say_for_whom_until_when_and_under_which_key():
 TEXTS = st.text(max_size=20)
 WORDS = st.text(min_size=1, max_size=20)
 BODIES = st.dictionaries(TEXTS, st.none() | st.booleans() | st.integers(-9, 9) | TEXTS, max_size=3)
-CONTEXTS = st.builds(Context, TEXTS, st.sampled_from(["test", "live"]), TEXTS, TEXTS)
+CONTEXTS = st.builds(
+    Context,
+    TEXTS,
+    st.sampled_from(["test", "live"]),
+    st.from_regex(r"[A-Za-z][A-Za-z0-9_:]{0,9}", fullmatch=True) | st.just(""),
+    st.from_regex(r"00-[1-9a-f]{32}-[1-9a-f]{16}-0[01]", fullmatch=True) | st.just(""),
+)
 SECONDS = st.integers(0, 4 * 10**9)
 FACTS = st.builds(
     Envelope,

@@ -1,0 +1,1 @@
+"""Seeing it: the ids of every log line, spans, metrics. Nothing here decides anything."""
