@@ -1,27 +1,15 @@
 """One made-up view per page state; what the gallery and the page tests show."""
 
-from base64 import b64encode
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import sin
-from struct import pack
-from zlib import compress, crc32
 
 from services.gateway.pages.views import (
     Amount,
-    AmountChoice,
     Brand,
     CheckoutPage,
-    CustomField,
     DemoLink,
-    Donation,
     ErrorPage,
-    Event,
-    Frequency,
     HomePage,
-    Legal,
-    LinkLine,
-    LinkPage,
     ReceiptPage,
     StatusPage,
     Summary,
@@ -34,28 +22,25 @@ from services.gateway.pages.views import (
     TipOption,
     View,
 )
-
-
-def _picture(width: int = 160, height: int = 120) -> str:
-    """A soft hillside, so that the gallery needs no image file."""
-    rows = bytearray()
-    for y in range(height):
-        rows.append(0)
-        for x in range(width):
-            ridge = 62 + 14 * sin(x / 26) + 7 * sin(x / 9)
-            near = 88 + 9 * sin(x / 17 + 2)
-            shade = (46, 92, 68) if y > near else (112, 150, 118) if y > ridge else None
-            rows += bytes(shade or (232 - y // 3, 226 - y // 5, 205 + y // 6))
-    header = pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", compress(bytes(rows))), (b"IEND", b""))
-    png = b"".join(
-        pack(">I", len(body)) + kind + body + pack(">I", crc32(kind + body))
-        for kind, body in chunks
-    )
-    return "data:image/png;base64," + b64encode(b"\x89PNG\r\n\x1a\n" + png).decode()
-
-
-PICTURE = _picture()
+from tests.browser.samples_links import (
+    ATTAR,
+    CONCERT,
+    FESTIVAL,
+    FOUNDATION,
+    GIFT,
+    GIFT_MONTHLY,
+    HARBOUR,
+    LEGAL,
+    LIVE,
+    OPEN_GIFT,
+    OPEN_GIFT_REFUSED,
+    PICTURE,
+    PLAIN_LINK,
+    TEA,
+    TEA_CHANGED,
+    TEA_REFUSED,
+    usd,
+)
 
 
 @dataclass(frozen=True)
@@ -66,126 +51,6 @@ class Sample:
     clicks: tuple[str, ...] = ()
     locale: str = "en"
 
-
-def usd(minor: int) -> Amount:
-    return Amount(minor, "USD")
-
-
-HARBOUR = Brand(
-    "Harbour Tea", {"primary_color": "#1f4d3a", "accent_color": "#1f6b4f"}, is_test_mode=True
-)
-LIVE = replace(HARBOUR, is_test_mode=False)
-FOUNDATION = Brand("Open Rivers", {"primary_color": "#0f4c81", "radius": "large"})
-FESTIVAL = Brand(
-    "Nightjar Festival", {"primary_color": "#ffcf33", "accent_color": "#ffcf33", "radius": "none"}
-)
-LEGAL = Legal(
-    terms_url="https://merchant.example/terms",
-    privacy_url="https://merchant.example/privacy",
-    refund_url="https://merchant.example/refunds",
-    is_terms_required=True,
-)
-
-TEA = LinkPage(
-    brand=HARBOUR,
-    url="http://flint.test/l/tea",
-    action="/l/tea",
-    resolution_context="signed",
-    name="Spring tea box",
-    description=(
-        "Three first-flush teas from small gardens, packed the week they arrive. "
-        "Brewing notes inside."
-    ),
-    image_url=PICTURE,
-    lines=(
-        LinkLine(
-            "box",
-            "Spring tea box",
-            usd(3200),
-            description="Three tins of 50 g",
-            is_quantity_adjustable=True,
-            quantity_max=6,
-        ),
-        LinkLine("tin", "Steel caddy", usd(1450)),
-    ),
-    fields=(
-        CustomField(
-            "size", "Grind", "dropdown", is_required=True, options=("Whole leaf", "Ground")
-        ),
-        CustomField(
-            "note", "Gift note", "textarea", placeholder="Up to 200 characters", max_length=200
-        ),
-        CustomField("gift", "Wrap it as a gift", "checkbox"),
-    ),
-    total=usd(4650),
-)
-TEA_REFUSED = replace(
-    TEA, errors={"field.size": "Choose a grind.", "quantity.box": "Choose between 1 and 6."}
-)
-TEA_CHANGED = replace(
-    TEA, is_changed=True, lines=(replace(TEA.lines[0], previous_price=usd(2900)), TEA.lines[1])
-)
-PLAIN_LINK = LinkPage(
-    brand=Brand("Mara Lindqvist", is_test_mode=True),
-    url="http://flint.test/l/consulting",
-    action="/l/consulting",
-    resolution_context="signed",
-    name="Consulting hour",
-    lines=(LinkLine("hour", "Consulting hour", usd(15000)),),
-    total=usd(15000),
-)
-GIFT = LinkPage(
-    brand=FOUNDATION,
-    url="http://flint.test/l/rivers",
-    action="/l/rivers",
-    resolution_context="signed",
-    name="Keep our rivers open",
-    description="Every gift buys water tests, gloves and lunch for volunteers on the banks.",
-    donation=Donation(
-        AmountChoice(
-            (usd(1000), usd(2500), usd(5000), usd(10000)), usd(500), usd(500000), usd(2500)
-        ),
-        (
-            Frequency("one_time", "Once"),
-            Frequency("monthly", "Monthly"),
-            Frequency("yearly", "Yearly"),
-        ),
-        "Add $1.03 so that the whole gift arrives",
-    ),
-    total=usd(2500),
-)
-CONCERT = LinkPage(
-    brand=FESTIVAL,
-    url="http://flint.test/l/nightjar",
-    action="/l/nightjar",
-    resolution_context="signed",
-    name="Nightjar 2027",
-    description="One night of music under the pines. Doors at seven.",
-    event=Event(datetime(2027, 7, 17, 17, 0, tzinfo=UTC), "Europe/Berlin", "Waldbühne, Berlin"),
-    lines=(
-        LinkLine("early", "Early bird", Amount(3900, "EUR"), is_sold_out=True),
-        LinkLine(
-            "std",
-            "Standing",
-            Amount(5400, "EUR"),
-            quantity=2,
-            is_quantity_adjustable=True,
-            quantity_min=0,
-            quantity_max=8,
-            remaining=11,
-        ),
-        LinkLine(
-            "seat",
-            "Seat",
-            Amount(7200, "EUR"),
-            quantity=0,
-            is_quantity_adjustable=True,
-            quantity_min=0,
-            quantity_max=8,
-        ),
-    ),
-    total=Amount(10800, "EUR"),
-)
 
 SUMMARY = Summary(
     lines=(
@@ -295,7 +160,8 @@ STATUS = {
     kind: StatusPage(LIVE, kind, name="Spring tea box")
     for kind in (
         "preparing", "expired", "closed", "superseded", "order_mutated", "order_closed",
-        "paid_elsewhere", "link_inactive", "link_sold_out", "link_max_completions", "link_ended",
+        "paid_elsewhere", "link_inactive", "link_not_yet", "link_sold_out",
+        "link_max_completions", "link_ended",
     )
 }  # fmt: skip
 STATUS["expired"] = replace(
@@ -317,6 +183,23 @@ FREE = replace(
 )
 OUD = Amount(12500, "KWD")
 DINARS = replace(PLAIN_CHECKOUT, summary=Summary((SummaryLine("عود", 1, OUD, OUD),), OUD, OUD))
+GIVEN = Summary(
+    (
+        SummaryLine("Keep our rivers open", 1, usd(5000), usd(5000)),
+        SummaryLine("Covering the fees", 1, usd(181), usd(181)),
+    ),
+    usd(5181),
+    usd(5181),
+)
+GIVING = replace(
+    PLAIN_CHECKOUT,
+    brand=FOUNDATION,
+    summary=GIVEN,
+    renewal_note="You would like to give monthly. Only this gift is charged now.",
+)
+GIVEN_RECEIPT = replace(
+    RECEIPT, brand=FOUNDATION, paid=usd(5181), summary=GIVEN, wish="Monthly", success_url=""
+)
 CHALLENGE = ThreeDSecurePage(HARBOUR, "/c/cs_2/3ds", "token", usd(8708), "3155")
 
 
@@ -342,6 +225,10 @@ SAMPLES = (
     Sample("link-plain", "link.html", PLAIN_LINK),
     Sample("link-donation", "link.html", GIFT),
     Sample("link-donation-other", "link.html", GIFT, clicks=("[value=other]",)),
+    Sample("link-donation-monthly", "link.html", GIFT_MONTHLY),
+    Sample("link-donation-open", "link.html", OPEN_GIFT, locale="de"),
+    Sample("link-donation-refused", "link.html", OPEN_GIFT_REFUSED, locale="de"),
+    Sample("link-amounts", "link.html", ATTAR),
     Sample("link-event", "link.html", CONCERT, locale="en_GB"),
     Sample("checkout", "checkout.html", CHECKOUT),
     Sample("checkout-plain", "checkout.html", PLAIN_CHECKOUT),
@@ -353,9 +240,11 @@ SAMPLES = (
     Sample("checkout-notice", "checkout.html", RISEN),
     Sample("checkout-processing", "checkout.html", replace(CHECKOUT, is_processing=True)),
     Sample("checkout-free", "checkout.html", FREE),
+    Sample("checkout-donation", "checkout.html", GIVING),
     Sample("checkout-kwd", "checkout.html", DINARS),
     Sample("three-d-secure", "three_d_secure.html", CHALLENGE),
     Sample("receipt", "receipt.html", RECEIPT),
+    Sample("receipt-donation", "receipt.html", GIVEN_RECEIPT),
     Sample("receipt-tickets", "receipt.html", TICKETS),
     Sample("home", "home.html", HOME),
     *_status_samples(),

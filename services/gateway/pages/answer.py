@@ -29,10 +29,13 @@ TEMPLATES: Final[Mapping[type[views.View], str]] = {
 }
 
 
-def page(request: web.Request, view: views.View, *, status: int = 200) -> web.Response:
-    """The view as HTML, in the reader's own number formats."""
+def page(
+    request: web.Request, view: views.View, *, status: int = 200, locale: str = ""
+) -> web.Response:
+    """The view as HTML, in the reader's own number formats unless said otherwise."""
     nonce = secrets.token_urlsafe(16)
-    html = render(TEMPLATES[type(view)], view, nonce=nonce, locale=locale_of(request))
+    spoken = locale or locale_of(request)
+    html = render(TEMPLATES[type(view)], view, nonce=nonce, locale=spoken)
     headers = security_headers(nonce)
     answer = web.Response(text=html, status=status, content_type="text/html", headers=headers)
     answer.enable_compression()

@@ -13,6 +13,7 @@ from services.gateway.gateway import GATEWAY
 from services.gateway.pages import guard, remembered, views
 from services.gateway.pages.answer import brand_of, context_of, own_path, page, see_other
 from services.gateway.pages.checkout_view import checkout_page, ended_page, waiting_page
+from services.gateway.pages.locales import locale_of
 from services.gateway.pages.seeing import (
     Seen,
     Standing,
@@ -63,6 +64,7 @@ async def payable(
         await brand(request, seen),
         form_token=guard.form_token(gateway.secret_key, checkout_session_id),
         now=gateway.clock(),
+        locale=locale_of(request),
         values=typed,
         errors=errors,
         notice=notice,

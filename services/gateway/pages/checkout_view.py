@@ -12,7 +12,7 @@ from services.gateway.pages.link_view import legal_of
 from services.gateway.pages.seeing import Seen
 from services.gateway.pages.summary import summary_of
 from services.gateway.pages.tips import custom_text, tip_of
-from services.gateway.pages.words import end_of, why_declined, why_stopped
+from services.gateway.pages.words import end_of, why_declined, why_stopped, wish_note
 from shared.contracts.configs import PrefilledCustomer
 from shared.contracts.orders import Order
 from shared.contracts.sessions import CheckoutSession
@@ -25,6 +25,7 @@ def checkout_page(
     *,
     form_token: str,
     now: datetime,
+    locale: str,
     values: Mapping[str, str],
     errors: Mapping[str, str] | None = None,
     notice: str = "",
@@ -32,7 +33,7 @@ def checkout_page(
     """The page of a session that can be paid. `values` are this browser's own."""
     session, order = seen.session, _order_of(seen)
     asked, tip = session.customer, tip_of(session.tip, order)
-    filled = prefilled(session) | {"tip_custom": custom_text(order, tip)} | dict(values)
+    filled = prefilled(session) | {"tip_custom": custom_text(order, tip, locale)} | dict(values)
     return replace(
         waiting_page(seen, brand),
         is_processing=False,
@@ -68,6 +69,7 @@ def waiting_page(seen: Seen, brand: views.Brand) -> views.CheckoutPage:
         summary=summary_of(order, due, custom.order_summary_message or ""),
         button_text=custom.checkout_button_text or "Pay",
         is_processing=True,
+        renewal_note=wish_note(order.donation_frequency),
         legal=legal_of(session.legal),
     )
 

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.gateway.pages.forms import (
-    Form,
-    picked_amount,
-    tidied,
-    typed_money,
-    whole_number,
-)
+from services.gateway.pages.amounts import OTHER, exact_money, such_as, typed_money
+from services.gateway.pages.forms import Form, tidied, whole_number
 from services.gateway.pages.prefill import Carried
 from shared.answers import problem_with
-from shared.contracts.link_requests import CustomField
+from shared.contracts.link_requests import CustomField, Frequency
 from shared.contracts.links import Choices, ResolvedLine, ShownLink
 from shared.errors import Refusal
 from shared.money import Money
 
 Errors = dict[str, str]
-CURRENCY_DEFAULT: Final = "USD"  # of a donation that names no sum at all
+CURRENCY_DEFAULT: Final = "USD"  # of a link that has nothing on it
 
 # A refusal's `param` → the form's field.
 FIELDS: Final = {
@@ -31,24 +26,56 @@ FIELDS: Final = {
     "unit_price_overrides": "amount",
     "custom_field_values": "field",
 }
+WHOLE_FIELDS: Final = {
+    "donation_frequency": "donation_frequency",
+    "donation_covers_fees": "cover_fees",
+}
 
 
-def read_choices(form: Form, shown: ShownLink, carried: Carried) -> tuple[Choices, Errors]:
+def read_choices(
+    form: Form, shown: ShownLink, carried: Carried, locale: str
+) -> tuple[Choices, Errors]:
     """The choices, and what is wrong by field name; with errors the choices are not to be used."""
     errors: Errors = {}
     quantities: dict[str, int] = {}
     prices: dict[str, Money] = {}
-    is_gift = shown.payment_link.mode == "donation"
-    for line in shown.resolved_line_items if not is_gift else ():
-        _read_line(form, line, quantities, prices, errors)
+    for line in shown.resolved_line_items:
+        if line.is_sold_out:
+            continue
+        if line.allow_quantity_adjustment:
+            _read_quantity(form, line, quantities, errors)
+        if line.allow_amount_adjustment:
+            price = chosen_amount(form, line, locale)
+            if price is None:
+                errors[f"amount.{line.key}"] = _no_amount(line, shown, locale)
+            else:
+                prices[line.key] = price
     choices = Choices.model_construct(
         quantity_overrides=quantities,
         unit_price_overrides=prices,
         custom_field_values=_answers(form, shown.payment_link.custom_fields, errors),
-        donation_amount_money=_gift(form, shown, errors) if is_gift else None,
+        donation_frequency=_frequency(form, shown, errors),
+        donation_covers_fees=covers_fees(form, shown),
         customer=carried.customer(),
     )
     return choices, errors
+
+
+def chosen_amount(form: Form, line: ResolvedLine, locale: str) -> Money | None:
+    """The amount in a line's fields: of the chip that is picked, else as it was typed."""
+    name, currency = f"amount.{line.key}", line.unit_price_money.currency
+    picked = form.get(name, "")
+    if not line.suggested_amounts:
+        return typed_money(picked, currency, locale)
+    if picked in {"", OTHER}:
+        return typed_money(form.get(f"amount_other.{line.key}", ""), currency, locale)
+    return exact_money(picked, currency)
+
+
+def covers_fees(form: Form, shown: ShownLink) -> bool:
+    """Whether the box is ticked; a box that is not on the page is not."""
+    is_offered = any(line.cover_fees for line in shown.resolved_line_items)
+    return is_offered and form.get("cover_fees") == "true"
 
 
 def currency_of(shown: ShownLink) -> str:
@@ -60,8 +87,8 @@ def currency_of(shown: ShownLink) -> str:
 def errors_of(refusal: Refusal, shown: ShownLink) -> Errors:
     """A refusal beside the field it is about; empty when it is about none on the page."""
     root, _, key = (refusal.param or "").partition(".")
-    if root == "donation_amount_money":
-        return {"donation_amount": refusal.message}
+    if root in WHOLE_FIELDS:
+        return {WHOLE_FIELDS[root]: refusal.message}
     if root not in FIELDS:
         return {}
     if not key:  # About all of them together: said beside the first that can be changed.
@@ -69,40 +96,32 @@ def errors_of(refusal: Refusal, shown: ShownLink) -> Errors:
     return {f"{FIELDS[root]}.{key}": refusal.message} if key else {}
 
 
-def _read_line(
-    form: Form,
-    line: ResolvedLine,
-    quantities: dict[str, int],
-    prices: dict[str, Money],
-    errors: Errors,
+def _read_quantity(
+    form: Form, line: ResolvedLine, quantities: dict[str, int], errors: Errors
 ) -> None:
-    if line.is_sold_out:
-        return
-    if line.allow_quantity_adjustment:
-        name = f"quantity.{line.key}"
-        count = whole_number(form.get(name, ""))
-        if not count:
-            errors[name] = f"Enter how many of {line.name} you want, as a whole number."
-        else:
-            quantities[line.key] = count
-    if line.allow_amount_adjustment:
-        name = f"amount.{line.key}"
-        price = _amount(form, name, f"amount_other.{line.key}", line.unit_price_money.currency)
-        if price is None:
-            errors[name] = f"Enter an amount for {line.name}, such as 12.50."
-        else:
-            prices[line.key] = price
+    name = f"quantity.{line.key}"
+    count = whole_number(form.get(name, ""))
+    if count:
+        quantities[line.key] = count
+    else:
+        errors[name] = f"Enter how many of {line.name} you want, as a whole number."
 
 
-def _gift(form: Form, shown: ShownLink, errors: Errors) -> Money | None:
-    amount = _amount(form, "donation_amount", "donation_amount_other", currency_of(shown))
-    if amount is None:
-        errors["donation_amount"] = "Choose or enter an amount, such as 12.50."
-    return amount
+def _no_amount(line: ResolvedLine, shown: ShownLink, locale: str) -> str:
+    thing = "" if line.name == shown.payment_link.name else f" for {line.name}"
+    example = such_as(line.unit_price_money.currency, locale)
+    return f"Enter an amount{thing}, {example}."
 
 
-def _amount(form: Form, name: str, other_name: str, currency: str) -> Money | None:
-    return typed_money(picked_amount(form, name, other_name), currency)
+def _frequency(form: Form, shown: ShownLink, errors: Errors) -> Frequency | None:
+    if not shown.donation_frequencies:
+        return None
+    wished = form.get("donation_frequency", "")
+    for frequency in shown.donation_frequencies:
+        if frequency == wished:
+            return frequency
+    errors["donation_frequency"] = "Choose how often you would like to give."
+    return None
 
 
 def _answers(form: Form, fields: list[CustomField], errors: Errors) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What people type: forms read within a size, and texts turned into whole numbers and amounts."""
+"""Posted forms, read within a size; amounts of money are read in `amounts`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from aiohttp import web
 
 from services.gateway.body import read_body
 from services.gateway.errors import Failure, Turned, unsupported_media
-from services.gateway.pages.render import minor_from_text
-from shared.money import Money, money
 
 FORM_MAX: Final = 16 * 1024
 FIELDS_MAX: Final = 250
 CARD_FIELDS: Final = ("card_number", "card_exp", "card_cvc")
-OTHER: Final = "other"  # the chip beside the suggestions; the amount is in a field of its own
 _WHOLE: Final = re.compile(r"[0-9]{1,6}")
 _UNSEEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -58,16 +55,3 @@ def shown_again(form: Form) -> dict[str, str]:
 def whole_number(text: str) -> int | None:
     """A typed count, from 0 up to six digits."""
     return int(text) if _WHOLE.fullmatch(text) else None
-
-
-def typed_money(text: str, currency: str) -> Money | None:
-    """A typed amount ("12", "12.5", "12,50") in minor units, without any float on the way."""
-    minor = minor_from_text(text, currency)
-    return None if minor is None else money(minor, currency)
-
-
-def picked_amount(form: Form, name: str, other_name: str) -> str:
-    """The text of an amount that is a chip's value, or typed beside the chips."""
-    picked = form.get(name, "")
-    typed = form.get(other_name, "")
-    return typed if picked == OTHER or (not picked and typed) else picked

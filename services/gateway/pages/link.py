@@ -17,6 +17,7 @@ from services.gateway.pages.answer import brand_of, context_of, count, page, see
 from services.gateway.pages.choices import errors_of, read_choices
 from services.gateway.pages.forms import Form, read_form, shown_again
 from services.gateway.pages.link_view import link_page, unavailable_page
+from services.gateway.pages.locales import locale_of
 from services.gateway.pages.prefill import Carried
 from services.gateway.pages.words import LINK_STATES
 from services.gateway.resolution import ResolutionContext
@@ -26,6 +27,7 @@ from shared.telemetry.scope import about_session
 
 # In any case; before lowering, which would turn the Kelvin sign into our k.
 SLUG: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+PRICED: Final = ("amount.", "quantity.")  # the fields that a total is made of
 CHANGED: Final = "PAYMENT_LINK_CHANGED_RETRY"
 # Twenty answers of 4 096 characters do not fit into a usual form: as much as the API takes.
 FORM_MAX: Final = BODY_MAX
@@ -39,6 +41,7 @@ class Opened:
     shown: ShownLink
     carried: Carried
     form: Form
+    locale: str
 
 
 async def show(request: web.Request) -> web.Response:
@@ -48,8 +51,10 @@ async def show(request: web.Request) -> web.Response:
         query = request.rel_url.raw_query_string
         location = f"/l/{shown.slug}" + (f"?{query}" if query else "")
         return web.Response(status=301, headers={"Location": location})
-    values = prefill.values_of(request.query, shown)
-    return await _render(request, Opened(shown, prefill.carried(request.query), values))
+    locale = locale_of(request)
+    values = prefill.values_of(request.query, shown, locale)
+    carried = prefill.carried(request.query)
+    return await _render(request, Opened(shown, carried, values, locale))
 
 
 async def resolve(request: web.Request) -> web.Response:
@@ -65,9 +70,9 @@ async def _resolve_recent(request: web.Request, form: Form) -> web.Response | No
     recent = request.app[GATEWAY].recent_links.get(_slug_of(request))
     if recent is None:
         return None
-    opened = Opened(recent, prefill.carried(form), form)
-    choices, errors = read_choices(form, recent, opened.carried)
-    if errors:
+    opened = _opened(request, recent, form)
+    choices, errors = read_choices(form, recent, opened.carried, opened.locale)
+    if errors or _is_update(form):
         return None
     try:
         found = await _resolved(request, opened, choices)
@@ -77,12 +82,14 @@ async def _resolve_recent(request: web.Request, form: Form) -> web.Response | No
 
 
 async def _resolve(request: web.Request, form: Form) -> web.Response:
-    opened = Opened(await find(request), prefill.carried(form), form)
+    opened = _opened(request, await find(request), form)
     if opened.shown.unavailable_reason is not None:
         return await _render(request, opened, 409)
-    choices, errors = read_choices(form, opened.shown, opened.carried)
-    if errors:
-        return await _mistaken(request, opened, errors)
+    choices, errors = read_choices(form, opened.shown, opened.carried, opened.locale)
+    if _is_update(form):
+        errors = {name: said for name, said in errors.items() if name.startswith(PRICED)}
+    if errors or _is_update(form):
+        return await _once_more(request, opened, errors)
     try:
         found = await _resolved(request, opened, choices)
     except Refusal as refusal:
@@ -90,17 +97,30 @@ async def _resolve(request: web.Request, form: Form) -> web.Response:
     return _to_checkout(request, opened.carried, found)
 
 
-async def _mistaken(
+async def _once_more(
     request: web.Request, opened: Opened, errors: Mapping[str, str]
 ) -> web.Response:
-    """The page again with each mistake; of an old page, what has changed since comes first."""
+    """The page again with each mistake, or with the total that was asked for.
+
+    Of an old page, what has changed since comes first.
+    """
     try:
         seen = _seen(request, opened)
     except Refusal as refusal:
         return await _refused(request, opened, refusal)
     if seen.version < opened.shown.payment_link.version:
         return await _render(request, opened, 409, is_changed=True)
-    return await _render(request, opened, 422, errors=errors)
+    return await _render(request, opened, 422 if errors else 200, errors=errors)
+
+
+def _opened(request: web.Request, shown: ShownLink, form: Form) -> Opened:
+    carried = prefill.carried(form)
+    return Opened(shown, carried, form, carried.locale or locale_of(request))
+
+
+def _is_update(form: Form) -> bool:
+    """Whether only the total is asked for: what the button without scripts does."""
+    return form.get("action") == "update"
 
 
 async def find(request: web.Request) -> ShownLink:
@@ -194,5 +214,6 @@ async def _render(
         errors=errors,
         notice=notice,
         is_changed=is_changed,
+        locale=opened.locale,
     )
-    return page(request, view, status=status)
+    return page(request, view, status=status, locale=opened.locale)

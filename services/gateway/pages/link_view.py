@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.gateway.pages import views
-from services.gateway.pages.choices import currency_of
-from services.gateway.pages.forms import picked_amount, typed_money, whole_number
+from services.gateway.pages.choices import chosen_amount, covers_fees, currency_of
+from services.gateway.pages.forms import whole_number
 from services.gateway.pages.prefill import Carried
 from services.gateway.pages.views import Amount
-from services.gateway.pages.words import LINK_STATES
+from services.gateway.pages.words import FREQUENCIES, LINK_STATES
 from shared.contracts.configs import LegalConfig
-from shared.contracts.link_requests import EventConfig
+from shared.contracts.link_requests import CoverFees, CustomField, EventConfig
 from shared.contracts.links import ResolvedLine, ShownLink
-from shared.money import Money
+from shared.money import Money, card_step, millionths, money
 
 FEW: Final = 10  # "3 left" is said from here on
 QUANTITY_MAX: Final = 999_999  # the contract's: no bound of the merchant's
@@ -33,11 +33,11 @@ def link_page(
     errors: Mapping[str, str] | None = None,
     notice: str = "",
     is_changed: bool = False,
+    locale: str,
 ) -> views.LinkPage:
     """The link's page; `values` are the form's fields as typed or filled in."""
-    link = shown.payment_link
-    is_gift = link.mode == "donation"
-    lines = () if is_gift else tuple(shown.resolved_line_items)
+    link, lines = shown.payment_link, shown.resolved_line_items
+    priced = [(line, _price(line, values, locale)) for line in lines]
     seen = _seen_prices(values.get(SEEN_PRICES, ""))
     return views.LinkPage(
         brand=brand,
@@ -46,24 +46,15 @@ def link_page(
         action=f"/l/{shown.slug}",
         resolution_context=resolution_context,
         name=link.name,
-        total=_total(shown, values),
-        lines=tuple(_line(line, seen.get(line.key)) for line in lines),
-        donation=_donation(shown) if is_gift else None,
+        total=_total(shown, values, priced),
+        lines=tuple(_line(line, price, seen.get(line.key)) for line, price in priced),
+        frequencies=tuple(
+            views.Frequency(each, FREQUENCIES[each]) for each in shown.donation_frequencies
+        ),
         event=_event(link.event_config),
         description=link.description or "",
         image_url=link.image_url or "",
-        fields=tuple(
-            views.CustomField(
-                key=field.key,
-                label=field.label,
-                type=field.type,
-                is_required=field.is_required,
-                placeholder=field.placeholder or "",
-                options=tuple(field.options),
-                max_length=field.max_length,
-            )
-            for field in link.custom_fields
-        ),
+        fields=tuple(map(_field, link.custom_fields)),
         remaining=_few(shown.remaining_quantity),
         is_changed=is_changed,
         notice=notice,
@@ -77,6 +68,8 @@ def link_page(
 def unavailable_page(shown: ShownLink, brand: views.Brand, reason: str) -> views.StatusPage:
     """Why nobody can buy here now. The merchant's own words are for a paused link only."""
     kind = LINK_STATES.get(reason, "link_inactive")
+    if kind == "link_inactive" and shown.payment_link.status == "active":
+        kind = "link_not_yet"  # Nothing is sold on it: no lines yet, or a plan.
     message = shown.payment_link.inactive_message or ""
     return views.StatusPage(
         brand=brand,
@@ -103,7 +96,19 @@ def legal_of(legal: LegalConfig) -> views.Legal:
     )
 
 
-def _line(line: ResolvedLine, seen_minor: int | None) -> views.LinkLine:
+def _field(field: CustomField) -> views.CustomField:
+    return views.CustomField(
+        key=field.key,
+        label=field.label,
+        type=field.type,
+        is_required=field.is_required,
+        placeholder=field.placeholder or "",
+        options=tuple(field.options),
+        max_length=field.max_length,
+    )
+
+
+def _line(line: ResolvedLine, chosen: Money, seen_minor: int | None) -> views.LinkLine:
     price = amount_of(line.unit_price_money)
     is_other_price = seen_minor is not None and seen_minor != price.amount_minor
     return views.LinkLine(
@@ -116,6 +121,7 @@ def _line(line: ResolvedLine, seen_minor: int | None) -> views.LinkLine:
         quantity_min=line.min_quantity,
         quantity_max=_most(line),
         amount_choice=_choice(line) if line.allow_amount_adjustment else None,
+        cover_fees=_cover_fees(line.cover_fees, chosen) if line.cover_fees else None,
         is_sold_out=line.is_sold_out,
         remaining=_few(line.quantity_available),
         previous_price=Amount(seen_minor or 0, price.currency) if is_other_price else None,
@@ -131,18 +137,23 @@ def _most(line: ResolvedLine) -> int | None:
 
 
 def _choice(line: ResolvedLine) -> views.AmountChoice:
+    is_empty = line.is_amount_open and not line.suggested_amounts
     return views.AmountChoice(
-        suggestions=tuple(amount_of(each) for each in line.suggested_amounts),
+        suggestions=tuple(dict.fromkeys(map(amount_of, line.suggested_amounts))),
         minimum=amount_of(line.min_amount_money) if line.min_amount_money else None,
         maximum=amount_of(line.max_amount_money) if line.max_amount_money else None,
-        preset=amount_of(line.unit_price_money),
+        preset=None if is_empty else amount_of(line.unit_price_money),
     )
 
 
-def _donation(shown: ShownLink) -> views.Donation:
-    if not shown.resolved_line_items:
-        return views.Donation(views.AmountChoice())
-    return views.Donation(_choice(shown.resolved_line_items[0]))
+def _cover_fees(fees: CoverFees, gift: Money) -> views.CoverFees:
+    return views.CoverFees(
+        added=Amount(fees.on(gift), gift.currency),
+        base=amount_of(gift),
+        percent_millionths=millionths(fees.percent),
+        fixed_minor=fees.fixed,
+        step_minor=card_step(gift.currency),
+    )
 
 
 def _event(config: EventConfig) -> views.Event | None:
@@ -155,23 +166,29 @@ def _few(left: int | None) -> int | None:
     return left if left is not None and 0 < left <= FEW else None
 
 
-def _total(shown: ShownLink, values: Mapping[str, str]) -> Amount:
-    """What the choices on the page come to; a field that cannot be read counts as untouched."""
-    currency = currency_of(shown)
-    is_gift = shown.payment_link.mode == "donation"
-    total = 0
-    for line in shown.resolved_line_items:
-        name = "donation_amount" if is_gift else f"amount.{line.key}"
-        other = "donation_amount_other" if is_gift else f"amount_other.{line.key}"
-        typed = typed_money(picked_amount(values, name, other), currency)
-        is_free = line.allow_amount_adjustment and typed is not None
-        price = typed if is_free and typed else line.unit_price_money
+def _price(line: ResolvedLine, values: Mapping[str, str], locale: str) -> Money:
+    """Of one piece, as chosen on the page; a field that cannot be read counts as untouched."""
+    chosen = chosen_amount(values, line, locale) if line.allow_amount_adjustment else None
+    if chosen is not None:
+        return chosen
+    is_empty = line.is_amount_open and not line.suggested_amounts
+    return money(0, line.unit_price_money.currency) if is_empty else line.unit_price_money
+
+
+def _total(
+    shown: ShownLink, values: Mapping[str, str], priced: Sequence[tuple[ResolvedLine, Money]]
+) -> Amount:
+    """What the choices on the page come to."""
+    total, is_covered = 0, covers_fees(values, shown)
+    for line, price in priced:
         count = whole_number(values.get(f"quantity.{line.key}", "")) or line.quantity
         total += 0 if line.is_sold_out else price.amount * count
-    return Amount(total, currency)
+        if line.cover_fees and is_covered and price.amount:
+            total += line.cover_fees.on(price)
+    return Amount(total, currency_of(shown))
 
 
-def _prices_now(lines: tuple[ResolvedLine, ...]) -> dict[str, str]:
+def _prices_now(lines: Sequence[ResolvedLine]) -> dict[str, str]:
     prices = {line.key: line.unit_price_money.amount for line in lines}
     text = json.dumps(prices, separators=(",", ":"))
     return {SEEN_PRICES: text} if prices and len(text) <= SEEN_MAX else {}

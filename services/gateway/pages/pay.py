@@ -16,6 +16,7 @@ from services.gateway.pages import guard, remembered
 from services.gateway.pages.answer import context_of, count, own_path, see_other
 from services.gateway.pages.checkout import payable
 from services.gateway.pages.forms import Form, read_form, shown_again
+from services.gateway.pages.locales import locale_of
 from services.gateway.pages.payer import has_accepted, missing_of_card, read_payer, refused_field
 from services.gateway.pages.seeing import Seen, id_of, show_order, show_session, stage
 from services.gateway.pages.tips import picked_tip
@@ -129,7 +130,7 @@ async def _update(pressed: Pressed) -> web.Response:
     """Another tip: a new quote, shown before anything is charged."""
     session, order = pressed.session, await pressed.order()
     if order is not None and "tip" in pressed.form and session.tip.is_enabled:
-        tip, wrong = picked_tip(pressed.form, session.tip, order)
+        tip, wrong = picked_tip(pressed.form, session.tip, order, locale_of(pressed.request))
         if wrong:
             return await pressed.again(422, errors={"tip": wrong})
         command = ReviseOrder(order_id=order.order_id, expected_revision=order.revision, tip=tip)

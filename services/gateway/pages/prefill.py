@@ -2,7 +2,7 @@
 
 Some of it fills the form in (`quantity.{key}`, `amount`); the rest is carried through the form
 in hidden fields and goes with the resolve. `amount` is in minor units like every amount of the
-API (2500), or, with a decimal mark, what a person would type (25.00).
+API (2500), or, with a decimal point, of major ones (25.00).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.gateway.pages.forms import typed_money, whole_number
+from services.gateway.pages.amounts import OTHER, exact_money, written
+from services.gateway.pages.forms import whole_number
 from services.gateway.pages.locales import known_tag
 from services.gateway.pages.render import major_text
 from shared.contracts.configs import PrefilledCustomer
@@ -71,18 +72,16 @@ def carried(given: Mapping[str, str]) -> Carried:
     )
 
 
-def values_of(given: Mapping[str, str], shown: ShownLink) -> dict[str, str]:
-    """The form's fields as the address fills them in, by name."""
+def values_of(given: Mapping[str, str], shown: ShownLink, locale: str) -> dict[str, str]:
+    """The form's fields as the address fills them in, by name, as the locale writes them."""
     values = {}
     for line in shown.resolved_line_items:
         count = whole_number(given.get(f"quantity.{line.key}", ""))
         if count is not None and takes_quantity(line, count):
             values[f"quantity.{line.key}"] = str(count)
-    name, free = _the_amount_field(shown)
+    free = _the_free_line(shown)
     amount = _amount(given.get("amount", ""), free) if free else None
-    if amount is not None:
-        values[name] = major_text(amount.amount, amount.currency)
-    return values
+    return values | _amount_fields(free, amount, locale) if free and amount else values
 
 
 def takes_quantity(line: ResolvedLine, count: int) -> bool:
@@ -93,13 +92,20 @@ def takes_quantity(line: ResolvedLine, count: int) -> bool:
     return line.min_quantity <= count <= line.max_quantity and is_left
 
 
-def _the_amount_field(shown: ShownLink) -> tuple[str, ResolvedLine | None]:
-    """The one field whose amount the buyer chooses; with several, none is meant."""
+def _the_free_line(shown: ShownLink) -> ResolvedLine | None:
+    """The one line whose amount the buyer chooses; with several, none is meant."""
     free = [line for line in shown.resolved_line_items if line.allow_amount_adjustment]
-    if len(free) != 1:
-        return "", None
-    is_gift = shown.payment_link.mode == "donation"
-    return "donation_amount" if is_gift else f"amount.{free[0].key}", free[0]
+    return free[0] if len(free) == 1 else None
+
+
+def _amount_fields(line: ResolvedLine, amount: Money, locale: str) -> dict[str, str]:
+    name = f"amount.{line.key}"
+    if amount in line.suggested_amounts:
+        return {name: major_text(amount.amount, amount.currency)}
+    typed = written(amount.amount, amount.currency, locale)
+    if not line.suggested_amounts:
+        return {name: typed}
+    return {name: OTHER, f"amount_other.{line.key}": typed}
 
 
 def _amount(text: str, line: ResolvedLine) -> Money | None:
@@ -107,7 +113,7 @@ def _amount(text: str, line: ResolvedLine) -> Money | None:
     if _MINOR.fullmatch(text):
         amount = money(int(text), currency) if int(text) <= AMOUNT_MAX else None
     else:
-        amount = typed_money(text, currency)
+        amount = exact_money(text, currency)
     least, most = line.min_amount_money, line.max_amount_money
     if amount is None or (least and amount.amount < least.amount):
         return None

@@ -14,6 +14,7 @@ from services.gateway.pages.checkout_view import filled_in
 from services.gateway.pages.link_view import amount_of, legal_of
 from services.gateway.pages.seeing import Seen, id_of, look, standing
 from services.gateway.pages.summary import summary_of
+from services.gateway.pages.words import wish_of
 from shared.contracts.orders import Order
 from shared.contracts.payments import GetPaymentIntent, PaymentIntent
 from shared.errors import Refusal, Unavailable, not_found
@@ -55,6 +56,7 @@ async def _view(
         card_last4=(intent.payment_method_last_four if intent else None) or "",
         buyer_email=buyer_email,
         refunded=amount_of(sums.refunded_money) if sums.refunded_money.amount else None,
+        wish=wish_of(order.donation_frequency),
         success_url=filled_in(session.redirects.success_redirect_url, session),
         legal=legal_of(session.legal),
     )

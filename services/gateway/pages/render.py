@@ -6,7 +6,7 @@ Jinja directly rather than a framework plug-in: it is one environment and one fu
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -23,19 +23,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from services.gateway.pages import theme
+from services.gateway.pages import amounts, theme
 from services.gateway.pages.views import Amount, View
 
 GATEWAY = Path(__file__).resolve().parent.parent
 STATIC = GATEWAY / "static"
-AMOUNT_MINOR_MAX = 99_999_999_99
 
 DayStyle = Literal["full", "long"]
 
 _HREF = re.compile(r"https?://[^\s\\]+|/(?![/\\])[^\s\\]*|[?#][^\s\\]*", re.IGNORECASE)
 _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
 _TURNING = dict.fromkeys((0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
-_AMOUNT_TEXT = re.compile(r"(\d{0,12})(?:([.,])(\d{0,4}))?")
 
 
 # ---- pages ---------------------------------------------------------------------------------------
@@ -89,12 +87,15 @@ def exponent_of(currency: str) -> int:
     return Currency(currency).exponent or 0
 
 
-def format_amount(amount_minor: int, currency: str, locale: str = "en") -> str:
+def format_amount(
+    amount_minor: int, currency: str, locale: str = "en", *, is_short: bool = False
+) -> str:
+    """`is_short` leaves the decimals away: "$10", for sums that have none."""
     exponent = exponent_of(currency)
     return format_currency(
         Decimal(amount_minor).scaleb(-exponent),
         currency,
-        format=_pattern(currency, exponent, locale),
+        format=_pattern(currency, 0 if is_short else exponent, locale),
         locale=locale,
         currency_digits=False,
     )
@@ -103,21 +104,6 @@ def format_amount(amount_minor: int, currency: str, locale: str = "en") -> str:
 def major_text(amount_minor: int, currency: str) -> str:
     """ "12.50": how a form field holds an amount, whatever the locale."""
     return f"{Decimal(amount_minor).scaleb(-exponent_of(currency)):f}"
-
-
-def minor_from_text(text: str, currency: str) -> int | None:
-    """What a buyer typed ("12", "12.5", "12,50") in minor units; None when it is no amount.
-
-    "1,200" is refused, not guessed at: it is a thousand and two hundred to some, 1.2 to others.
-    """
-    found = _AMOUNT_TEXT.fullmatch(text.strip().replace(" ", ""))
-    whole, mark, decimals = found.groups("") if found else ("", "", "")
-    exponent = exponent_of(currency)
-    is_thousands = mark == "," and len(decimals) == 3
-    if not (whole or decimals) or is_thousands or len(decimals) > exponent:
-        return None
-    minor = int(whole + decimals.ljust(exponent, "0"))
-    return minor if minor <= AMOUNT_MINOR_MAX else None
 
 
 def format_moment(
@@ -182,22 +168,31 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    env.globals.update(asset=asset, integrity=_integrity, countries=_countries)
+    env.globals.update(
+        asset=asset, integrity=_integrity, countries=_countries, group_mark=amounts.group_mark
+    )
     env.filters.update(
-        money=_money, moment=_moment, major=_major, exponent=_exponent,
+        money=_money, moment=_moment, major=_major, written=_written, exponent=_exponent,
         href=_href, image=theme.image_url, dom_id=dom_id, pair=_pair, bdi=_bdi, unturned=_unturned,
     )  # fmt: skip
     return env
 
 
 @pass_context
-def _money(context: Context, amount: Amount) -> str:
-    return format_amount(*amount, locale=context["locale"])
+def _money(context: Context, amount: Amount, among: Sequence[Amount] = ()) -> str:
+    """Shorter among others, when none of them has decimals to show."""
+    is_short = bool(among) and not any(one % 10 ** exponent_of(code) for one, code in among)
+    return format_amount(*amount, locale=context["locale"], is_short=is_short)
 
 
 @pass_context
 def _moment(context: Context, moment: datetime, timezone: str, day: DayStyle = "full") -> str:
     return format_moment(moment, timezone, context["locale"], day=day)
+
+
+@pass_context
+def _written(context: Context, amount: Amount) -> str:
+    return amounts.written(*amount, locale=context["locale"])
 
 
 def _major(amount: Amount) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from services.gateway.pages import views
-from services.gateway.pages.forms import Form, typed_money
+from services.gateway.pages.amounts import such_as, typed_money, written
+from services.gateway.pages.forms import Form
 from services.gateway.pages.link_view import amount_of
 from services.gateway.pages.render import major_text
 from shared.contracts.configs import TipConfig
@@ -28,23 +29,25 @@ def tip_of(config: TipConfig, order: Order) -> views.Tip | None:
     )
 
 
-def custom_text(order: Order, tip: views.Tip | None) -> str:
+def custom_text(order: Order, tip: views.Tip | None, locale: str) -> str:
     """What stands in the field of the buyer's own amount."""
     if tip is None or tip.selected != CUSTOM or not order.tips:
         return ""
     amount = order.tips[0].amount_money
-    return major_text(amount.amount, amount.currency)
+    return written(amount.amount, amount.currency, locale)
 
 
-def picked_tip(form: Form, config: TipConfig, order: Order) -> tuple[TipInput | None, str]:
+def picked_tip(
+    form: Form, config: TipConfig, order: Order, locale: str
+) -> tuple[TipInput | None, str]:
     """The tip a form asks for (None: no tip), and what is wrong with it, if anything is."""
     picked, currency = form.get("tip", NONE), order.net_amounts.total_money.currency
     if picked == NONE:
         return None, ""
     if picked == CUSTOM and config.is_custom_tip_enabled:
-        amount = typed_money(form.get("tip_custom", ""), currency)
+        amount = typed_money(form.get("tip_custom", ""), currency, locale)
         if amount is None:
-            return None, "Enter the tip as an amount, such as 3.50."
+            return None, f"Enter the tip as an amount, {such_as(currency, locale)}."
         return (TipInput(amount_money=amount) if amount.amount else None), ""
     for percent in config.tip_percentages:
         if picked == _percent_value(percent):

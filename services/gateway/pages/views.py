@@ -84,6 +84,17 @@ class AmountChoice:
 
 
 @dataclass(frozen=True)
+class CoverFees:
+    """The offer to add what the fees take: `added` on `base`, and the rule for other amounts."""
+
+    added: Amount
+    base: Amount
+    percent_millionths: int
+    fixed_minor: int
+    step_minor: int  # the sum is rounded up to a multiple of it
+
+
+@dataclass(frozen=True)
 class Legal:
     terms_url: str = ""
     privacy_url: str = ""
@@ -107,6 +118,7 @@ class LinkLine:
     quantity_min: int = 1
     quantity_max: int | None = None
     amount_choice: AmountChoice | None = None
+    cover_fees: CoverFees | None = None
     is_sold_out: bool = False
     remaining: int | None = None  # shown as "3 left" when given
     previous_price: Amount | None = None  # the changed notice strikes it through
@@ -130,15 +142,6 @@ class Frequency:
 
 
 @dataclass(frozen=True)
-class Donation:
-    """Fields `donation_amount`, `donation_amount_other`, `donation_frequency`, `cover_fees`."""
-
-    choice: AmountChoice
-    frequencies: tuple[Frequency, ...] = ()
-    cover_fees_label: str = ""  # e.g. "Add $0.59 so that the whole gift arrives"
-
-
-@dataclass(frozen=True)
 class Event:
     starts_at: datetime
     timezone: str = "UTC"
@@ -147,6 +150,10 @@ class Event:
 
 @dataclass(frozen=True)
 class LinkPage:
+    """Fields by line key: `quantity.{key}`, `amount.{key}`, `amount_other.{key}`; and
+    `cover_fees`, `donation_frequency`, `field.{key}`.
+    """
+
     brand: Brand
     url: str  # absolute, for Open Graph
     action: str  # where the form posts: the page's own path
@@ -154,12 +161,12 @@ class LinkPage:
     name: str
     total: Amount  # for the choices as rendered
     lines: tuple[LinkLine, ...] = ()
-    donation: Donation | None = None
     event: Event | None = None
     description: str = ""
     image_url: str = ""
     preview_url: str = ""  # absolute: the server's own picture of the link
     fields: tuple[CustomField, ...] = ()
+    frequencies: tuple[Frequency, ...] = ()  # what to ask; empty: the buyer is not asked
     interval_label: str = ""  # "every month", for a link with a plan
     remaining: int | None = None  # completions left, shown when given
     is_changed: bool = False  # the link was edited since the buyer opened it
@@ -269,6 +276,7 @@ class ReceiptPage:
     card_last4: str = ""
     buyer_email: str = ""  # only for the browser that typed it
     refunded: Amount | None = None
+    wish: str = ""  # "Monthly": how often the donor would like to give
     tickets: tuple[Ticket, ...] = ()
     calendar_url: str = ""
     success_url: str = ""  # "Return to merchant"
@@ -286,6 +294,7 @@ StatusKind = Literal[
     "order_closed",
     "paid_elsewhere",
     "link_inactive",
+    "link_not_yet",
     "link_sold_out",
     "link_max_completions",
     "link_ended",

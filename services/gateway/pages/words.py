@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.gateway.pages.views import StatusKind
+from shared.contracts.link_requests import Frequency
 from shared.contracts.sessions import Attempt, CheckoutSession
 
 # Why the last try to pay failed. The page itself adds that nothing was charged, and what to do.
@@ -44,6 +45,24 @@ SESSION_ENDS: Final[Mapping[str, StatusKind]] = {
     "order_closed": "order_closed",
     "superseded": "superseded",
 }
+
+
+FREQUENCIES: Final[Mapping[Frequency, str]] = {
+    "one_time": "Once",
+    "monthly": "Monthly",
+    "yearly": "Yearly",
+}
+
+
+def wish_of(frequency: Frequency | None) -> str:
+    """How often the donor would like to give; empty for once, and for what is no gift."""
+    return "" if frequency in {None, "one_time"} else FREQUENCIES[frequency]
+
+
+def wish_note(frequency: Frequency | None) -> str:
+    """What a wish means for this payment: nothing is charged later without the donor."""
+    wish = wish_of(frequency)
+    return f"You would like to give {wish.lower()}. Only this gift is charged now." if wish else ""
 
 
 def why_declined(attempt: Attempt | None) -> str:

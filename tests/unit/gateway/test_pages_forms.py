@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -12,17 +13,14 @@ from services.gateway.pages.choices import errors_of, read_choices
 from services.gateway.pages.forms import (
     FIELDS_MAX,
     fields_of,
-    picked_amount,
     shown_again,
-    typed_money,
     whole_number,
 )
 from services.gateway.pages.link_view import link_page
 from services.gateway.pages.prefill import Carried, carried, values_of
-from services.gateway.pages.render import major_text
-from shared.contracts.link_requests import CustomField
+from shared.contracts.link_requests import CoverFees, CustomField
 from shared.errors import invalid
-from shared.money import AMOUNT_MAX, money
+from shared.money import Money
 from tests.builders_pages import (
     BRAND,
     a_free_line,
@@ -31,7 +29,6 @@ from tests.builders_pages import (
     usd,
 )
 
-CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "KWD", "CLF"])
 ANY_TEXT = st.text(max_size=40)
 
 
@@ -80,43 +77,12 @@ def test_a_form_shown_again_has_neither_card_nor_token_in_it():
 # ---- numbers -------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, AMOUNT_MAX), CURRENCIES)
-def test_an_amount_as_a_field_holds_it_is_read_back_to_the_minor_unit(amount: int, currency: str):
-    assert typed_money(major_text(amount, currency), currency) == money(amount, currency)
-
-
-@given(st.integers(0, AMOUNT_MAX), st.sampled_from(["USD", "CLF"]))
-def test_a_comma_means_the_same_as_a_point(amount: int, currency: str):
-    typed = major_text(amount, currency).replace(".", ",")
-
-    assert typed_money(typed, currency) == money(amount, currency)
-
-
-@given(ANY_TEXT, CURRENCIES)
-def test_whatever_is_typed_is_an_amount_in_range_or_none(text: str, currency: str):
-    amount = typed_money(text, currency)
-
-    assert amount is None or 0 <= amount.amount <= AMOUNT_MAX
-
-
-@pytest.mark.parametrize("text", ["", "-1", "1e3", "12.345", "NaN", "0x10", "1,200", "100000000"])
-def test_what_is_no_amount_of_dollars_is_not_guessed_at(text: str):
-    assert typed_money(text, "USD") is None
-
-
 @pytest.mark.parametrize(
     "text, count",
     [("3", 3), ("0", 0), ("", None), ("-1", None), ("1.5", None), ("1e3", None), ("1234567", None)],
 )
 def test_a_count_is_whole_and_of_six_digits_at_most(text: str, count: int | None):
     assert whole_number(text) == count
-
-
-def test_the_other_chip_means_the_field_beside_it():
-    assert picked_amount({"a": "20.00", "b": "5"}, "a", "b") == "20.00"
-    assert picked_amount({"a": "other", "b": "5"}, "a", "b") == "5"
-    assert picked_amount({"b": "5"}, "a", "b") == "5"
-    assert picked_amount({}, "a", "b") == ""
 
 
 # ---- what the address brings along ---------------------------------------------------------------
@@ -162,19 +128,19 @@ def test_bad_parameters_are_dropped_in_silence(name: str, value: str):
 def test_no_parameter_whatever_breaks_a_page(query: dict[str, str]):
     shown = a_shown_link(a_line(), a_free_line())
 
-    assert set(values_of(query, shown)) <= {"amount.gift"}
+    assert set(values_of(query, shown, "en")) <= {"amount.gift"}
     assert set(carried(query).hidden()) <= set(query)
 
 
 def test_a_quantity_the_line_can_have_fills_the_form_in():
     shown = a_shown_link(a_line(max_quantity=10))
 
-    assert values_of({"quantity.tea": "3"}, shown) == {"quantity.tea": "3"}
+    assert values_of({"quantity.tea": "3"}, shown, "en") == {"quantity.tea": "3"}
 
 
 @pytest.mark.parametrize("value", ["0", "11", "-1", "many", "1.0", ""])
 def test_a_quantity_the_line_cannot_have_is_dropped(value: str):
-    assert values_of({"quantity.tea": value}, a_shown_link(a_line(max_quantity=10))) == {}
+    assert values_of({"quantity.tea": value}, a_shown_link(a_line(max_quantity=10)), "en") == {}
 
 
 def test_a_quantity_of_a_fixed_or_sold_out_or_scarce_line_is_dropped():
@@ -182,33 +148,37 @@ def test_a_quantity_of_a_fixed_or_sold_out_or_scarce_line_is_dropped():
     gone = a_shown_link(a_line(is_sold_out=True))
     scarce = a_shown_link(a_line(quantity_available=2))
 
-    assert values_of({"quantity.tea": "1"}, fixed) == {}
-    assert values_of({"quantity.tea": "1"}, gone) == {}
-    assert values_of({"quantity.tea": "3"}, scarce) == {}
+    assert values_of({"quantity.tea": "1"}, fixed, "en") == {}
+    assert values_of({"quantity.tea": "1"}, gone, "en") == {}
+    assert values_of({"quantity.tea": "3"}, scarce, "en") == {}
 
 
 @pytest.mark.parametrize("given_text, field", [("2500", "25.00"), ("25.00", "25.00")])
 def test_an_amount_is_minor_units_or_what_a_person_types(given_text: str, field: str):
     shown = a_shown_link(a_free_line())
 
-    assert values_of({"amount": given_text}, shown) == {"amount.gift": field}
+    assert values_of({"amount": given_text}, shown, "en") == {"amount.gift": field}
 
 
 @pytest.mark.parametrize("text", ["499", "50001", "4.99", "1,200", "-5", "99999999999"])
 def test_an_amount_outside_the_bounds_or_unreadable_is_dropped(text: str):
-    assert values_of({"amount": text}, a_shown_link(a_free_line())) == {}
+    assert values_of({"amount": text}, a_shown_link(a_free_line()), "en") == {}
 
 
 def test_an_amount_for_several_free_lines_is_meant_for_none():
     shown = a_shown_link(a_free_line(), a_free_line(key="other"))
 
-    assert values_of({"amount": "2500"}, shown) == {}
+    assert values_of({"amount": "2500"}, shown, "en") == {}
 
 
-def test_a_donation_takes_its_amount_under_its_own_name():
-    shown = a_shown_link(a_free_line(key="donation"), mode="donation")
+def test_an_amount_that_is_offered_picks_its_chip_and_another_is_typed_as_the_locale_does():
+    shown = a_shown_link(a_free_line(suggested_amounts=[usd(2500)]))
 
-    assert values_of({"amount": "2500"}, shown) == {"donation_amount": "25.00"}
+    assert values_of({"amount": "2500"}, shown, "de") == {"amount.gift": "25.00"}
+    assert values_of({"amount": "30.5"}, shown, "de") == {
+        "amount.gift": "other",
+        "amount_other.gift": "30,50",
+    }
 
 
 # ---- a link's choices ----------------------------------------------------------------------------
@@ -217,9 +187,9 @@ def test_a_donation_takes_its_amount_under_its_own_name():
 def test_a_good_form_becomes_choices():
     size = CustomField(key="size", label="Size", type="dropdown", options=["S", "M"])
     shown = a_shown_link(a_line(), a_free_line(), custom_fields=[size])
-    form = {"quantity.tea": "2", "amount.gift": "other", "amount_other.gift": "7,50"}
+    form = {"quantity.tea": "2", "amount.gift": "7,50"}
 
-    choices, errors = read_choices(form | {"field.size": "M"}, shown, Carried(email="a@b.co"))
+    choices, errors = read_choices(form | {"field.size": "M"}, shown, Carried(email="a@b.co"), "en")
 
     assert errors == {}
     assert choices.quantity_overrides == {"tea": 2}
@@ -233,7 +203,7 @@ def test_all_that_is_wrong_is_named_at_once_each_beside_its_field():
     size = CustomField(key="size", label="Size", type="text", is_required=True)
     shown = a_shown_link(a_line(), a_free_line(), custom_fields=[size])
 
-    _, errors = read_choices({"quantity.tea": "0", "amount.gift": "x"}, shown, Carried())
+    _, errors = read_choices({"quantity.tea": "0", "amount.gift": "x"}, shown, Carried(), "en")
 
     assert set(errors) == {"quantity.tea", "amount.gift", "field.size"}
 
@@ -243,7 +213,10 @@ def test_what_the_buyer_may_not_choose_is_not_read():
     shown = a_shown_link(fixed, a_line(key="gone", is_sold_out=True))
 
     choices, errors = read_choices(
-        {"quantity.fixed": "9", "quantity.gone": "9", "amount.fixed": "0.01"}, shown, Carried()
+        {"quantity.fixed": "9", "quantity.gone": "9", "amount.fixed": "0.01"},
+        shown,
+        Carried(),
+        "en",
     )
 
     assert errors == {}
@@ -251,16 +224,56 @@ def test_what_the_buyer_may_not_choose_is_not_read():
     assert choices.unit_price_overrides == {}
 
 
-def test_a_donation_is_an_amount_and_nothing_else():
-    shown = a_shown_link(a_free_line(key="donation"), mode="donation")
+@pytest.mark.parametrize(
+    "form, amount",
+    [
+        ({"amount.gift": "20.00"}, 2000),  # a chip holds it the same way in every locale
+        ({"amount.gift": "other", "amount_other.gift": "1.234,5"}, 123450),
+        ({"amount_other.gift": "5"}, 500),
+        ({"amount.gift": "20,00"}, None),
+        ({"amount.gift": "other"}, None),
+        ({}, None),
+    ],
+)
+def test_an_amount_is_its_chip_s_or_what_stands_in_the_field_beside_them(
+    form: dict[str, str], amount: int | None
+):
+    shown = a_shown_link(a_free_line(suggested_amounts=[usd(2000)]))
 
-    choices, errors = read_choices({"donation_amount": "20.00"}, shown, Carried())
-    _, none = read_choices({}, shown, Carried())
+    choices, errors = read_choices(form, shown, Carried(), "de")
+
+    assert choices.unit_price_overrides == ({} if amount is None else {"gift": usd(amount)})
+    assert set(errors) == (set() if amount else {"amount.gift"})
+
+
+def test_what_is_no_amount_is_answered_with_an_example_in_the_buyer_s_own_writing():
+    dinars = Money(amount=5000, currency="KWD")
+    line = a_free_line(
+        name="Tea", unit_price_money=dinars, min_amount_money=None, max_amount_money=None
+    )
+
+    _, alone = read_choices({"amount.gift": "x"}, a_shown_link(line), Carried(), "de")
+    _, one_of = read_choices(
+        {"amount.gift": "x"}, a_shown_link(line, name="A feast"), Carried(), "en"
+    )
+
+    assert alone == {"amount.gift": "Enter an amount, such as 12,500."}
+    assert one_of == {"amount.gift": "Enter an amount for Tea, such as 12.500."}
+
+
+def test_a_donor_s_wish_and_the_fees_are_read_only_where_they_are_offered():
+    form = {"amount.gift": "5", "donation_frequency": "monthly", "cover_fees": "true"}
+    fees = CoverFees(percent=2.9)
+    asked = a_shown_link(a_free_line(cover_fees=fees), donation_frequencies=["one_time", "monthly"])
+
+    wished, errors = read_choices(form, asked, Carried(), "en")
+    plain, _ = read_choices(form, a_shown_link(a_free_line()), Carried(), "en")
+    _, forged = read_choices(form | {"donation_frequency": "daily"}, asked, Carried(), "en")
 
     assert errors == {}
-    assert choices.donation_amount_money == usd(2000)
-    assert choices.unit_price_overrides == {}
-    assert set(none) == {"donation_amount"}
+    assert (wished.donation_frequency, wished.donation_covers_fees) == ("monthly", True)
+    assert (plain.donation_frequency, plain.donation_covers_fees) == (None, False)
+    assert set(forged) == {"donation_frequency"}
 
 
 @pytest.mark.parametrize(
@@ -270,7 +283,8 @@ def test_a_donation_is_an_amount_and_nothing_else():
         ("quantity_overrides", "quantity.tea"),
         ("unit_price_overrides.gift", "amount.gift"),
         ("custom_field_values.size", "field.size"),
-        ("donation_amount_money", "donation_amount"),
+        ("donation_frequency", "donation_frequency"),
+        ("donation_covers_fees", "cover_fees"),
     ],
 )
 def test_a_refusal_is_said_beside_the_field_it_is_about(param: str, field: str):
@@ -287,9 +301,8 @@ def test_a_refusal_about_nothing_on_the_page_has_no_field():
 
 
 def page_of(shown, values, **changes):
-    return link_page(
-        shown, BRAND, resolution_context="c", carried=Carried(), values=values, **changes
-    )
+    page = partial(link_page, resolution_context="c", carried=Carried(), locale="en")
+    return page(shown, BRAND, values=values, **changes)
 
 
 def test_the_total_is_what_the_choices_come_to():
@@ -298,6 +311,42 @@ def test_the_total_is_what_the_choices_come_to():
     assert page_of(shown, {}).total == (2400, "USD")
     assert page_of(shown, {"quantity.tea": "3", "amount.gift": "10"}).total == (4600, "USD")
     assert page_of(shown, {"quantity.tea": "x", "amount.gift": "x"}).total == (2400, "USD")
+
+
+def test_what_covers_the_fees_is_said_for_the_chosen_amount_and_counted_once_it_is_wanted():
+    fees = CoverFees(percent=2.9, fixed_money=usd(30))
+    shown = a_shown_link(a_free_line(cover_fees=fees))
+
+    for values, added, total in (
+        ({}, 67, 1200),
+        ({"amount.gift": "25"}, 106, 2500),
+        ({"amount.gift": "25", "cover_fees": "true"}, 106, 2606),
+    ):
+        page = page_of(shown, values)
+        assert page.lines[0].cover_fees is not None
+        assert (page.lines[0].cover_fees.added, page.total) == ((added, "USD"), (total, "USD"))
+
+
+def test_an_open_amount_costs_nothing_until_it_is_said():
+    empty = a_shown_link(a_free_line(is_amount_open=True, cover_fees=CoverFees(percent=2.9)))
+    offered = a_shown_link(
+        a_free_line(
+            is_amount_open=True, unit_price_money=usd(900), suggested_amounts=[usd(900), usd(900)]
+        )
+    )
+
+    untouched = page_of(empty, {"cover_fees": "true"})
+    started = page_of(offered, {})
+
+    assert (untouched.total, page_of(empty, {"amount.gift": "7"}).total) == (
+        (0, "USD"),
+        (700, "USD"),
+    )
+    assert untouched.lines[0].amount_choice is not None
+    assert untouched.lines[0].amount_choice.preset is None
+    assert started.total == (900, "USD")
+    assert started.lines[0].amount_choice is not None
+    assert started.lines[0].amount_choice.suggestions == ((900, "USD"),)
 
 
 def test_a_price_that_is_not_the_one_last_seen_is_struck_through_and_only_then():

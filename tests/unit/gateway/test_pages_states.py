@@ -166,7 +166,9 @@ def test_what_sessions_miss_is_said_beside_its_field(param: str, field: str):
 
 
 def page_of(found: Seen, values: dict[str, str] | None = None, **said: Any) -> CheckoutPage:
-    return checkout_page(found, BRAND, form_token="t", now=NOON, values=values or {}, **said)
+    return checkout_page(
+        found, BRAND, form_token="t", now=NOON, locale="en", values=values or {}, **said
+    )
 
 
 def test_the_page_asks_for_exactly_what_is_due():
@@ -275,7 +277,7 @@ def test_what_is_in_the_order_is_what_is_picked(order, selected: str):
     ],
 )
 def test_a_picked_tip_is_what_the_order_is_asked_for(form: dict[str, str], tip: TipInput | None):
-    assert picked_tip(form, TIPS, an_order()) == (tip, "")
+    assert picked_tip(form, TIPS, an_order(), "en") == (tip, "")
 
 
 @pytest.mark.parametrize(
@@ -283,13 +285,13 @@ def test_a_picked_tip_is_what_the_order_is_asked_for(form: dict[str, str], tip: 
     [{"tip": "99%"}, {"tip": "100.00"}, {"tip": "custom", "tip_custom": "lots"}, {"tip": "custom"}],
 )
 def test_a_tip_that_is_not_offered_or_not_an_amount_is_wrong(form: dict[str, str]):
-    tip, wrong = picked_tip(form, TIPS, an_order())
+    tip, wrong = picked_tip(form, TIPS, an_order(), "en")
 
     assert tip is None
     assert wrong
 
 
 def test_a_tip_of_one_s_own_is_only_for_where_it_is_offered():
-    _, wrong = picked_tip({"tip": "custom", "tip_custom": "5"}, TipConfig(), an_order())
+    _, wrong = picked_tip({"tip": "custom", "tip_custom": "5"}, TipConfig(), an_order(), "en")
 
     assert wrong

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.pages.render import dom_id, render
-from tests.browser import samples
+from tests.browser import samples_links
 
 
 @given(st.lists(st.text(max_size=20), unique=True, max_size=6))
@@ -22,7 +22,7 @@ def test_no_two_fields_share_an_id_and_an_id_is_one_word(keys: list[str]):
 
 
 def test_what_turns_text_ends_with_the_text_and_never_reaches_a_title():
-    view = replace(samples.TEA, name="\u202eTea")
+    view = replace(samples_links.TEA, name="\u202eTea")
 
     html = render("link.html", view, nonce="n0nce")
 

@@ -33,7 +33,7 @@ def on_page(field: CustomField, typed: str) -> tuple[dict[str, str], dict[str, s
     """Accepted answers and errors of the buyers' page."""
     shown = a_shown_link(custom_fields=[field])
     choices, errors = read_choices(
-        {"quantity.tea": "1", f"field.{field.key}": typed}, shown, Carried()
+        {"quantity.tea": "1", f"field.{field.key}": typed}, shown, Carried(), "en"
     )
     return choices.custom_field_values, errors
 
@@ -96,7 +96,7 @@ def test_all_that_is_wrong_is_said_at_once():
     ]
     shown = a_shown_link(custom_fields=fields)
 
-    _, errors = read_choices({"quantity.tea": "1", "field.note": "abc"}, shown, Carried())
+    _, errors = read_choices({"quantity.tea": "1", "field.note": "abc"}, shown, Carried(), "en")
 
     assert errors == {
         "field.note": "Note: at most 2 characters, not 3.",
