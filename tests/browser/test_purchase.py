@@ -181,7 +181,7 @@ async def test_a_donor_gives_what_they_like(shop: Shop, buyer: Buyer):
     await buyer.go(link["url"])
 
     await buyer.page.get_by_role("radio", name="Other").check()
-    await buyer.type("donation_amount_other", "7,50")
+    await buyer.type("amount_other.donation", "7,50")
     await expect(buyer.page.locator("[data-total]")).to_have_text("€7.50")
     await buyer.press("Continue to payment")
     await buyer.is_at(CHECKOUT)

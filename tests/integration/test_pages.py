@@ -305,7 +305,7 @@ async def test_wrong_choices_are_named_beside_their_fields_and_kept(shop: Shop, 
         {"quantity.tea": "99"},
         {"quantity.tea": "0"},
         {"amount.gift": "1.00"},
-        {"amount.gift": "1,000"},
+        {"amount.gift": "1.000"},
         {"field.size": "XXL"},
     ):
         answer = await resolved(browser, link["url"], **(good | wrong))
