@@ -1,4 +1,4 @@
-"""Cancellation that drivers garble, and loops that must never end.
+"""Cancellation that drivers garble, loops that must never end, and one that watches their clock.
 
 A lost connection can end a coroutine with `CancelledError` though nobody cancelled its task, and
 a `TaskGroup` takes such a child for one that was cancelled on purpose: a relay would be gone
@@ -9,8 +9,16 @@ come out of a broken connection with another error, and whoever catches that nev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+
+log = structlog.get_logger("flint.loop")
+
+LAG_EVERY_SECONDS: Final = 0.25
+LAG_SECONDS_MAX: Final = 1.0
 
 
 class LoopEnded(Exception):
@@ -41,3 +49,25 @@ def stay_cancelled(error: BaseException | None = None) -> None:
     """
     if is_cancelled():
         raise asyncio.CancelledError from error
+
+
+class Lag:
+    """How late the event loop comes to what is due. Whatever holds it up holds up everybody: the
+    buyers, and the heartbeats without which a broker takes its connections for dead.
+    """
+
+    def __init__(self) -> None:
+        self.last_seconds = 0.0
+
+    async def watch(self, measured: Callable[[float], None] = lambda _: None) -> None:
+        """Measure until cancelled; says so when nothing could run for more than a second."""
+        while True:
+            due = time.monotonic() + LAG_EVERY_SECONDS
+            await asyncio.sleep(LAG_EVERY_SECONDS)
+            self.last_seconds = max(0.0, time.monotonic() - due)
+            measured(self.last_seconds)
+            if self.last_seconds > LAG_SECONDS_MAX:
+                log.warning("loop.blocked", lag_seconds=round(self.last_seconds, 3))
+
+
+LAG: Final = Lag()  # of this process: it runs one event loop

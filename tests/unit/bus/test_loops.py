@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
+from shared import loops
 from shared.bus.consumer import Consumer
 from shared.bus.rabbitmq import RabbitTransport
 from shared.bus.relay import Relay
-from shared.loops import LoopEnded, endless
+from shared.loops import Lag, LoopEnded, endless
 from tests.support.toys import Toys
 
 
@@ -97,3 +100,25 @@ async def test_each_line_to_the_broker_takes_the_transport_with_it(
             await transport.run()
 
     assert raised.group_contains(LoopEnded)
+
+
+async def test_a_loop_that_is_held_up_is_measured_and_said_so(monkeypatch: pytest.MonkeyPatch):
+    """P6: heartbeats share the loop."""
+    monkeypatch.setattr(loops, "LAG_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(loops, "LAG_SECONDS_MAX", 0.2)
+    lag = Lag()
+
+    with capture_logs() as lines:
+        watch = asyncio.create_task(lag.watch())
+        await asyncio.sleep(0.05)
+        said_of_a_quick_one = list(lines)
+        time.sleep(0.3)
+        async with asyncio.timeout(5):
+            while not lines:
+                await asyncio.sleep(0.01)
+        watch.cancel()
+
+    assert said_of_a_quick_one == []
+    assert lines[0]["event"] == "loop.blocked"
+    assert lines[0]["log_level"] == "warning"
+    assert 0.2 < lines[0]["lag_seconds"] < 5
