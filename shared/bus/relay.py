@@ -35,6 +35,47 @@ DELETE_EVERY_SECONDS: Final = 0.2
 PARK_AFTER_TRIES: Final = 20
 BACKOFF_MAX_SECONDS: Final = 60.0
 UNREACHABLE_SECONDS: Final = 1.0
+TELL_SECONDS: Final = 5.0
+TELL_SECONDS_MAX: Final = 300.0
+
+
+class Postponed:
+    """Rows that could not be published, as one line for many: an outage has a line for each pause,
+    not one for each of its thousands of tries. The pause grows while it lasts.
+    """
+
+    def __init__(self) -> None:
+        self._rows = self._tries_max = 0
+        self._topics: set[str] = set()
+        self._reason = ""
+        self._next_at = 0.0
+        self._pause = TELL_SECONDS
+
+    def add(self, topic: str, tries: int, reason: str) -> None:
+        """One more; the latest reason is the one that is told."""
+        self._rows += 1
+        self._tries_max = max(self._tries_max, tries)
+        self._topics.add(topic)
+        self._reason = reason
+
+    def tell(self, now: float) -> None:
+        """Write the line if there is something to tell and its time has come (`now`: monotonic)."""
+        if now < self._next_at:
+            return
+        if not self._rows:
+            self._pause = TELL_SECONDS
+            return
+        log.warning(
+            "outbox.postponed",
+            rows=self._rows,
+            topics=sorted(self._topics),
+            tries_max=self._tries_max,
+            reason=self._reason,
+        )
+        self._rows = self._tries_max = 0
+        self._topics.clear()
+        self._next_at = now + self._pause
+        self._pause = min(self._pause * 2, TELL_SECONDS_MAX)
 
 
 class Relay:
@@ -59,6 +100,7 @@ class Relay:
         self._publishing: set[asyncio.Task[None]] = set()
         self._sent: list[int] = []
         self._something_sent = asyncio.Event()
+        self._postponed = Postponed()
         self.last_poll_at = time.monotonic()
 
     def offer(self, rows: Sequence[OutboxRow]) -> None:
@@ -148,13 +190,14 @@ class Relay:
             if not is_outage(error):
                 raise
             reason = f"{reason}; {database_reason(error)}"  # the lease ends by itself
-        log.warning("outbox.postponed", topic=row.envelope.topic, tries=tries, reason=reason)
+        self._postponed.add(row.envelope.topic, tries, reason)
 
     async def _poll(self) -> None:
         pause = POLL_SECONDS
         while True:
             await asyncio.sleep(pause)
             self.last_poll_at = time.monotonic()
+            self._postponed.tell(self.last_poll_at)
             try:
                 async with connection(self._pool) as db:
                     rows = await outbox.claim(db, self._instance, self._source)
