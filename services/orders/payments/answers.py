@@ -24,6 +24,7 @@ from services.orders.payments.payment import (
     calling,
     moved,
     shown_as,
+    undecided,
     waiting,
 )
 from shared.contracts.base import Event
@@ -69,12 +70,16 @@ def failure(code: str | None, message: str | None = None) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What comes of a message. An unchanged sale or payment is the very object that came in."""
+    """What comes of a message. An unchanged sale or payment is the very object that came in.
+
+    `is_overdue`: its outcome has been unknown for so long that a person has to know.
+    """
 
     sale: Sale
     payment: Payment | None
     facts: Sequence[Event] = ()
     calls: Sequence[Call] = ()
+    is_overdue: bool = False
 
 
 def learned(payment: Payment, msg: ChargeSettled) -> Payment:
@@ -156,7 +161,8 @@ def _action(sale: Sale, payment: Payment, msg: ChargeSettled, at: Moment) -> Mov
         at,
         next_action_url=msg.redirect_url,
     )
-    payment = replace(payment, give_up_at=payment.give_up_at or at.now + ACTION_WAIT)
+    give_up_at = payment.give_up_at or at.now + ACTION_WAIT
+    payment = replace(payment, give_up_at=give_up_at, tell_at=None)
     return Move(sale, payment, _if_changed(PaymentIntentRequiresAction, payment.intent, before))
 
 
@@ -165,14 +171,15 @@ def _pending(sale: Sale, payment: Payment, msg: ChargeSettled, at: Moment) -> Mo
     del msg
     before = payment.intent
     payment = shown_as(waiting(payment, at), "processing", "Payment processing.", at)
-    payment = replace(payment, give_up_at=None)
+    payment = replace(payment, give_up_at=None, tell_at=None)
     return Move(sale, payment, _if_changed(PaymentIntentProcessing, payment.intent, before))
 
 
 def _unknown(sale: Sale, payment: Payment, msg: ChargeSettled, at: Moment) -> Move:
     """No answer is no news: whatever it was, it still is; ask again by the same key."""
     del msg
-    return Move(sale, waiting(payment, at))
+    payment, is_overdue = undecided(payment, at)
+    return Move(sale, payment, is_overdue=is_overdue)
 
 
 def _absent(sale: Sale, payment: Payment, msg: ChargeSettled, at: Moment) -> Move:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import structlog
+
 from services.orders.ordering import store as orders
 from services.orders.ordering.domain import Moment, Sale
 from services.orders.payments import domain, store
 from services.orders.payments.answers import Move
+from services.orders.payments.payment import Payment
 from services.orders.tickets import domain as tickets
 from services.orders.tickets import store as register
 from shared.bus.room import Handler, Sweep
@@ -23,6 +26,8 @@ from shared.contracts.payments import (
     ResumePayment,
 )
 from shared.errors import Refusal, Unavailable, not_found
+
+log = structlog.get_logger("flint.orders")
 
 
 async def pay(msg: PayOrder, tx: Tx) -> PaymentStarted:
@@ -54,6 +59,8 @@ async def on_charge_settled(msg: ChargeSettled, tx: Tx) -> None:
     move = await _with_tickets(tx, domain.settle(sale, payment, msg, _moment(tx)))
     await store.save_move(tx, move, was=(sale, payment))
     _tell(tx, move)
+    if move.is_overdue:
+        _tell_operator(payment, tx)
 
 
 async def on_claim_settled(msg: ClaimSettled, tx: Tx) -> None:
@@ -110,6 +117,22 @@ def _tell(tx: Tx, move: Move) -> None:
     context = _context(tx, move.sale.order)
     tx.emit(*move.facts, context=context)
     tx.send(*move.calls, context=context)
+
+
+def _tell_operator(payment: Payment, tx: Tx) -> None:
+    """Nothing is charged twice meanwhile; but only a person can find out what the provider did."""
+    intent = payment.intent
+    log.error(
+        "payment.unresolved",
+        payment_intent_id=intent.payment_intent_id,
+        order_id=intent.order_id,
+        merchant_id=intent.merchant_id,
+        provider=payment.provider,
+        step=payment.phase,
+        asked=payment.asked,
+        started_minutes_ago=round((tx.now - intent.created_at).total_seconds() / 60),
+        next_step="look the payment up at the provider; it settles by itself once that answers",
+    )
 
 
 def _context(tx: Tx, of: Order | PaymentIntent) -> Context:

@@ -51,6 +51,9 @@ STATUSES: Final[Mapping[Phase, PaymentStatus]] = {
 ANSWER_WAIT: Final = timedelta(seconds=15)
 PAUSE_FIRST_SECONDS: Final = 2
 PAUSE_MAX_SECONDS: Final = 60
+# How long an outcome may stay unknown before a person is told, and then how often.
+TELL_AFTER: Final = timedelta(minutes=10)
+TELL_EVERY: Final = timedelta(hours=1)
 ACTION_WAIT: Final = timedelta(minutes=15)  # for the buyer's confirmation
 CLAIM_WAIT: Final = timedelta(hours=1)  # for the link's answer; a hold does not last for ever
 
@@ -72,6 +75,7 @@ class Payment:
     void_reason: VoidReason | None = None
     give_up_at: datetime | None = None
     asked: int = 0
+    tell_at: datetime | None = None
     version: int = 1
 
     @property
@@ -88,7 +92,7 @@ class Payment:
 def moved(payment: Payment, phase: Phase, at: Moment, **changes: Any) -> Payment:
     """Into the next phase, whose first call is about to be sent."""
     assert phase in MOVES[payment.phase], f"{payment.phase} never becomes {phase}"
-    payment = replace(payment, phase=phase, asked=0, give_up_at=None, **changes)
+    payment = replace(payment, phase=phase, asked=0, give_up_at=None, tell_at=None, **changes)
     if payment.has_ended:
         return replace(payment, next_action_at=None, payment_source_token=None)
     return replace(payment, next_action_at=at.now + ANSWER_WAIT)
@@ -126,6 +130,14 @@ def waiting(payment: Payment, at: Moment) -> Payment:
     pause = min(PAUSE_FIRST_SECONDS * 2**payment.asked, PAUSE_MAX_SECONDS)
     next_action_at = at.now + timedelta(seconds=pause)
     return replace(payment, asked=payment.asked + 1, next_action_at=next_action_at)
+
+
+def undecided(payment: Payment, at: Moment) -> tuple[Payment, bool]:
+    """Nobody knows whether the money moved; and whether it is time to tell a person so."""
+    tell_at = payment.tell_at or at.now + TELL_AFTER
+    is_overdue = tell_at <= at.now
+    payment = replace(waiting(payment, at), tell_at=at.now + TELL_EVERY if is_overdue else tell_at)
+    return payment, is_overdue
 
 
 def calling(payment: Payment, at: Moment) -> Payment:

@@ -54,6 +54,7 @@ NAMES: Final = (
     "next_action_at",
     "give_up_at",
     "asked",
+    "tell_at",
     "activities",
     "updated_at",
     "version",
@@ -210,6 +211,7 @@ def _payment(row: Record, prefix: str = "") -> Payment:
         void_reason=of["void_reason"],
         give_up_at=of["give_up_at"],
         asked=of["asked"],
+        tell_at=of["tell_at"],
         version=of["version"],
     )
 
@@ -255,6 +257,7 @@ def _changing(payment: Payment) -> tuple[Any, ...]:
         payment.next_action_at,
         payment.give_up_at,
         payment.asked,
+        payment.tell_at,
         _activities.dump_python(intent.activities, mode="json", exclude_none=True),
         intent.updated_at,
         payment.version,
