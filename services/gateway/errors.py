@@ -103,8 +103,8 @@ def _of_refusal(refusal: Refusal) -> Failure:
     if refusal.kind == "unauthenticated":
         headers["WWW-Authenticate"] = 'Bearer realm="flint"'
     wait_seconds = refusal.retry_after_seconds
-    if refusal.kind == "rate_limited" and wait_seconds is None:
-        wait_seconds = RETRY_SECONDS
+    if refusal.kind == "rate_limited" and refusal.retryable and wait_seconds is None:
+        wait_seconds = RETRY_SECONDS  # what is refused for good names no time to come back
     return Failure(
         STATUSES[refusal.kind],
         refusal.code,

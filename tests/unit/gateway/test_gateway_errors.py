@@ -150,8 +150,12 @@ def test_every_kind_of_refusal_has_its_status(kind, status):
     assert failure_of(Refusal(kind, "CODE", "No.")).status == status
 
 
-def test_a_rate_limit_always_says_when_to_come_back():
-    assert failure_of(Refusal("rate_limited", "X", "No.")).to_headers()["Retry-After"] == "1"
+def test_a_rate_limit_says_when_to_come_back_unless_it_is_for_good():
+    for_now = Refusal("rate_limited", "X", "No.", retryable=True)
+    for_good = Refusal("rate_limited", "X", "No.")
+
+    assert failure_of(for_now).to_headers() == {"Retry-After": "1"}
+    assert failure_of(for_good).to_headers() == {}
 
 
 def test_a_wait_that_a_service_names_is_passed_on():
