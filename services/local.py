@@ -27,8 +27,10 @@ from shared.bus.local import LocalTransport
 from shared.bus.service import Service
 from shared.config import Settings
 from shared.db.embedded import EmbeddedPostgres
+from shared.db.keeper import keep_running
 from shared.db.migrate import ensure_database, migrate
 from shared.db.pool import Pool, open_pool
+from shared.loops import endless
 from shared.payments.registry import Providers, ProviderSettings, open_providers
 
 POOL_SIZE: Final = 8
@@ -59,7 +61,10 @@ async def run(settings: Settings) -> None:
         shop = await stack.enter_async_context(open_shop(postgres, settings.public_url))
         for role, service in shop.services.items():
             readiness.started(role, service.health)
-        await _serve(shop, settings, stop, began)
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(endless("postgres", keep_running(postgres)))
+            await _serve(shop, settings, stop, began)
+            keeping.cancel()
     _say("Stopped. Everything is kept; start again with the same command.")
 
 

@@ -34,6 +34,9 @@ SOCKET_PATH_BYTES_MAX: Final = 100  # Linux takes 107, macOS 103.
 START_SECONDS: Final = 60.0  # Recovery after a crash may replay a long log.
 STOP_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.02
+WATCH_SECONDS: Final = 0.2
+BUSY_SECONDS: Final = 0.5
+STILL_BUSY: Final = re.compile(r"pre-existing shared memory block .* still in use")
 ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 SETTINGS: Final = {
     "listen_addresses": "",  # Nobody but this machine, through a folder only we may enter.
@@ -88,14 +91,25 @@ class EmbeddedPostgres:
             if not self._cluster.exists():
                 self._create_cluster(binaries, identity)
             self._check_cluster()
-            self._server = self._launch(binaries, identity)
-            await self._until_ready()
+            await self._launch_until_ready(binaries, identity)
         except OSError as error:
             await self.stop()
             raise EmbeddedPostgresError(f"PostgreSQL cannot use {self.folder}: {error}") from error
         except BaseException:
             await self.stop()
             raise
+
+    async def ended(self) -> str:
+        """Wait until the server is gone though nobody stopped it; its own last words."""
+        while self._server is not None and self._server.poll() is None:
+            await asyncio.sleep(WATCH_SECONDS)
+        return self._last_words()
+
+    async def start_again(self) -> None:
+        """After it ended: on the same folder, where whoever was connected finds it again."""
+        await self._stop_orphan()
+        binaries = _binaries()
+        await self._launch_until_ready(binaries, self._own_folders(binaries))
 
     async def stop(self) -> None:
         server, self._server = self._server, None
@@ -208,6 +222,23 @@ class EmbeddedPostgres:
 
     # The process
 
+    async def _launch_until_ready(self, binaries: Path, identity: Identity) -> None:
+        """Backends of a server that was killed may still finish their work: they are waited for."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self._server = self._launch(binaries, identity)
+            words = await self._until_ready(deadline)
+            if not words:
+                return
+            if not STILL_BUSY.search(words):
+                raise self._damaged(words)
+            if time.monotonic() > deadline:
+                raise EmbeddedPostgresError(
+                    f"A PostgreSQL that was killed is still at work on {self.folder}: "
+                    "start again when its processes have ended"
+                )
+            await asyncio.sleep(BUSY_SECONDS)
+
     def _launch(self, binaries: Path, identity: Identity) -> subprocess.Popen[bytes]:
         argv: list[str | Path] = [
             binaries / "postgres",
@@ -239,17 +270,19 @@ class EmbeddedPostgres:
                 f"run flint as an ordinary user, or from a folder open to all such as /srv"
             ) from error
 
-    async def _until_ready(self) -> None:
+    async def _until_ready(self, deadline: float) -> str:
+        """Empty once it answers, or why it never will."""
         assert self._server is not None, "launched just before"
-        deadline = time.monotonic() + START_SECONDS
-        while not await self._answers():
+        while not await self.answers():
             if self._server.poll() is not None:
-                raise self._damaged(self._last_words())
+                return self._last_words()
             if time.monotonic() > deadline:
-                raise self._damaged(f"not ready after {START_SECONDS:.0f} s")
+                return f"not ready after {START_SECONDS:.0f} s"
             await asyncio.sleep(POLL_SECONDS)
+        return ""
 
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
+        """Whether it can be used now."""
         if not (self._socket_dir / SOCKET_NAME).exists():
             return False
         try:

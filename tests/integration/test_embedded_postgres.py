@@ -15,6 +15,7 @@ import pytest
 
 from shared.db import child, embedded
 from shared.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from shared.db.keeper import keep_running
 from tests.support.servers import short_folder
 
 PARENT = """
@@ -47,6 +48,29 @@ async def cups(server: EmbeddedPostgres) -> int:
         return int(await db.fetchval("SELECT count(*) FROM tea"))
     finally:
         await db.close()
+
+
+async def execute(server: EmbeddedPostgres, sql: str) -> None:
+    db = await asyncpg.connect(server.url("postgres"))
+    try:
+        await db.execute(sql)
+    finally:
+        await db.close(timeout=5)
+
+
+async def work(server: EmbeddedPostgres, rounds: int) -> None:
+    """A backend that computes and looks at nothing else meanwhile."""
+    loop = f"FOR i IN 1..{rounds} LOOP PERFORM md5(i::text); END LOOP"
+    await execute(server, f"DO $$ BEGIN {loop}; END $$")
+
+
+async def at_work(server: EmbeddedPostgres) -> None:
+    db = await asyncpg.connect(server.url("postgres"))
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'"
+    async with asyncio.timeout(10):
+        while not await db.fetchval(sql):
+            await asyncio.sleep(0.02)
+    await db.close()
 
 
 async def started_and_stopped(folder: Path) -> None:
@@ -86,6 +110,51 @@ async def test_a_start_right_after_kill_9_finds_every_row(folder):
 
     async with EmbeddedPostgres(folder) as again:
         assert await cups(again) == 3
+
+
+async def test_a_start_waits_for_the_backends_of_a_server_that_was_killed(folder):
+    """They still hold its memory: PostgreSQL refuses to start, and nothing is damaged."""
+    async with EmbeddedPostgres(folder, extra={"fsync": "off"}) as first:
+        busy = asyncio.create_task(work(first, 1_000_000))
+        await at_work(first)
+        assert first.pid is not None
+        os.kill(first.pid, signal.SIGKILL)
+        await first.ended()
+
+        await first.start_again()
+
+        await asyncio.gather(busy, return_exceptions=True)
+        await execute(first, "SELECT 1")
+
+
+async def test_a_server_that_ends_is_started_again(folder):
+    async with EmbeddedPostgres(folder, extra={"fsync": "off"}) as server:
+        await execute(server, "CREATE TABLE tea (cups int); INSERT INTO tea VALUES (1)")
+        keeping = asyncio.create_task(keep_running(server))
+        for _ in range(2):
+            was = server.pid
+            assert was is not None
+            os.kill(was, signal.SIGKILL)
+            async with asyncio.timeout(15):
+                while server.pid == was or not await server.answers():
+                    await asyncio.sleep(0.02)
+        keeping.cancel()
+
+        assert await cups(server) == 1
+
+
+async def test_a_server_that_keeps_ending_is_one_clear_line(folder):
+    async with EmbeddedPostgres(folder, extra={"fsync": "off"}) as server:
+        (folder / "data" / "postgresql.conf").write_text("max_connections = tea\n")
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+
+        with pytest.raises(EmbeddedPostgresError, match="keeps ending") as caught:
+            async with asyncio.timeout(15):
+                await keep_running(server, pauses=(0.0, 0.1))
+
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 async def test_commits_are_durable_unless_a_test_says_otherwise(folder):

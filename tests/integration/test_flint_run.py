@@ -79,6 +79,21 @@ async def test_kill_9_leaves_no_postgresql_and_loses_nothing(folder: Path) -> No
         await shop.audit()
 
 
+async def test_a_postgresql_that_is_killed_comes_back_by_itself(folder: Path) -> None:
+    async with open_local_shop(folder) as shop:
+        bought = await resolve(shop)
+        server = server_pid(shop)
+
+        os.kill(server, signal.SIGKILL)
+
+        async with asyncio.timeout(20):
+            while server_pid(shop) in (0, server):
+                await asyncio.sleep(0.05)
+        await shop.ready()
+        assert (await pay_order(shop, bought.order_id, "tok_visa"))["status"] == "paid"
+        await shop.audit()
+
+
 async def test_the_demo_file_says_what_a_newcomer_wants(folder: Path) -> None:
     async with open_local_shop(folder) as shop:
         demo = shop.demo
@@ -147,9 +162,12 @@ async def test_help_teaches() -> None:
 
 
 def server_pid(shop: Shop) -> int:
-    """The embedded server's process, as its own lock file names it."""
+    """The embedded server's process, as its own lock file names it; 0 while there is none."""
     pid_file = shop.folder / "data" / "postgres" / "data" / "postmaster.pid"
-    return int(pid_file.read_text().splitlines()[0])
+    try:
+        return int(pid_file.read_text().splitlines()[0])
+    except (FileNotFoundError, IndexError):
+        return 0  # it is about to start
 
 
 def is_alive(pid: int) -> bool:
