@@ -22,7 +22,7 @@ from shared.contracts.sessions import (
     SessionExpired,
     SessionInvalidated,
 )
-from shared.db.pool import Pool, Record, transaction
+from shared.db.pool import Pool, Record, fetch, fetchval, transaction
 from shared.ids import minted_at
 
 BATCH: Final = 5_000
@@ -78,9 +78,9 @@ class Log:
 async def check(pools: Mapping[str, Pool], report: Report) -> Log:
     """The outboxes of all services, and the gateway's event log against what was said."""
     for name, pool in pools.items():
-        report.count("messages on their way", await pool.fetchval(DEPTH))
-        report.count("dead letters kept here", await pool.fetchval(DEAD))
-        old = [f"{name}: {row[0]}" for row in await pool.fetch(OLD)]
+        report.count("messages on their way", await fetchval(pool, DEPTH))
+        report.count("dead letters kept here", await fetchval(pool, DEAD))
+        old = [f"{name}: {row[0]}" for row in await fetch(pool, OLD)]
         report.breach("a message is older than a minute in its outbox", old)
     log = await _read(pools["gateway"], report)
     unsaid = dict(log.last)
@@ -122,7 +122,7 @@ async def _compare(
 ) -> None:
     """What a service has said against the log; what is both said and heard leaves `unsaid`."""
     last = ""
-    while rows := await pool.fetch(SAID, last, BATCH):
+    while rows := await fetch(pool, SAID, last, BATCH):
         last = rows[-1]["subject"]
         report.count("subjects with facts", len(rows))
         for row in rows:

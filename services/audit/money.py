@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from services.audit.messages import Log, is_old
 from services.audit.report import Report
-from shared.db.pool import Pool, Record
+from shared.db.pool import Pool, Record, fetch, fetchval
 
 BATCH: Final = 2_000
 
@@ -142,9 +142,9 @@ class Taken:
 
 async def check(orders: Pool, ledger: AsyncIterable[LedgerEntry], log: Log, report: Report) -> None:
     """All rules of money. A ledger of a million charges takes about 300 MB here."""
-    report.count("orders", await orders.fetchval("SELECT count(*) FROM orders"))
+    report.count("orders", await fetchval(orders, "SELECT count(*) FROM orders"))
     for rule, sql in RULES.items():
-        report.breach(rule, [row[0] for row in await orders.fetch(sql)])
+        report.breach(rule, [row[0] for row in await fetch(orders, sql)])
     taken = Taken()
     async for entry in ledger:
         taken.add(entry)
@@ -161,7 +161,7 @@ async def _compare(orders: Pool, taken: Taken, log: Log, report: Report) -> None
     charges: Counter[str] = Counter()
     refunds: Counter[str] = Counter()
     last = ""
-    while rows := await orders.fetch(INTENTS, last, BATCH):
+    while rows := await fetch(orders, INTENTS, last, BATCH):
         last = rows[-1]["id"]
         report.count("payment intents", len(rows))
         for row in rows:
@@ -175,7 +175,7 @@ async def _compare(orders: Pool, taken: Taken, log: Log, report: Report) -> None
         "an order was charged more than once",
         [order for order, times in charges.items() if times > 1],
     )
-    ours = Counter({row["id"]: row["refunded_minor"] for row in await orders.fetch(REFUNDED)})
+    ours = Counter({row["id"]: row["refunded_minor"] for row in await fetch(orders, REFUNDED)})
     differs = [order for order in {*ours, *+refunds} if ours[order] != refunds[order]]
     report.breach("an order's refunded sum is not the provider's", differs)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.audit.messages import Log, is_old
 from services.audit.report import Report
 from shared.contracts.orders import OrderClosed, OrderPaid
-from shared.db.pool import Pool, Record
+from shared.db.pool import Pool, Record, fetch
 
 BATCH: Final = 2_000
 
@@ -62,14 +62,14 @@ RULES: Final = {
 async def check(sessions: Pool, orders: Pool, log: Log, report: Report) -> None:
     """All rules about the life of sessions and orders."""
     for rule, sql in RULES.items():
-        report.breach(rule, [row[0] for row in await sessions.fetch(sql)])
+        report.breach(rule, [row[0] for row in await fetch(sessions, sql)])
     last = ""
-    while rows := await sessions.fetch(SESSIONS, last, BATCH):
+    while rows := await fetch(sessions, SESSIONS, last, BATCH):
         last = rows[-1]["checkout_session_id"]
         report.count("checkout sessions", len(rows))
         await _check_sessions(rows, orders, log, report)
     last = ""
-    while rows := await orders.fetch(ORDERS, last, BATCH):
+    while rows := await fetch(orders, ORDERS, last, BATCH):
         last = rows[-1]["id"]
         for row in rows:
             _check_end_of_order(row, log, report)
@@ -77,9 +77,9 @@ async def check(sessions: Pool, orders: Pool, log: Log, report: Report) -> None:
 
 async def _check_sessions(rows: list[Record], orders: Pool, log: Log, report: Report) -> None:
     order_ids = list({row["order_id"] for row in rows})
-    known = {row["id"]: row for row in await orders.fetch(ORDERS_OF, order_ids)}
+    known = {row["id"]: row for row in await fetch(orders, ORDERS_OF, order_ids)}
     live = [row["live_attempt_id"] for row in rows if row["live_attempt_id"] is not None]
-    ended = {row["id"] for row in await orders.fetch(ENDED, live)} if live else set()
+    ended = {row["id"] for row in await fetch(orders, ENDED, live)} if live else set()
     for row in rows:
         name, order = row["checkout_session_id"], known.get(row["order_id"])
         if order is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from services.audit.report import Report
-from shared.db.pool import Pool
+from shared.db.pool import Pool, fetch
 
 BATCH: Final = 2_000
 
@@ -125,13 +125,13 @@ async def check(links: Pool, sessions: Pool, orders: Pool, report: Report) -> No
 
 async def _sales(links: Pool, orders: Pool, report: Report) -> None:
     last = ""
-    while rows := await links.fetch(COUNTS, last, BATCH):
+    while rows := await fetch(links, COUNTS, last, BATCH):
         last = rows[-1]["payment_link_id"]
         report.count("payment links", len(rows))
         ids = [row["payment_link_id"] for row in rows]
         # What had certainly arrived before we looked, and what there was after.
         least = await _sold(orders, ids, ON_THEIR_WAY_SECONDS)
-        rows = await links.fetch(COUNTS.replace("> $1", ">= $1"), ids[0], len(ids))
+        rows = await fetch(links, COUNTS.replace("> $1", ">= $1"), ids[0], len(ids))
         most = await _sold(orders, ids, 0.0)
         for row in rows:
             name = row["payment_link_id"]
@@ -141,14 +141,14 @@ async def _sales(links: Pool, orders: Pool, report: Report) -> None:
 
 
 async def _sold(orders: Pool, ids: Sequence[str], seconds: float) -> Any:
-    sold = {row["payment_link_id"]: row for row in await orders.fetch(SOLD, ids, seconds)}
+    sold = {row["payment_link_id"]: row for row in await fetch(orders, SOLD, ids, seconds)}
     nothing: Mapping[str, int] = {"sales": 0, "quantity": 0}
     return lambda name: sold.get(name, nothing)
 
 
 async def _claims(links: Pool, orders: Pool, report: Report) -> None:
     last = ("", "")
-    while rows := await links.fetch(CLAIMS, *last, BATCH):
+    while rows := await fetch(links, CLAIMS, *last, BATCH):
         last = (rows[-1]["merchant_id"], rows[-1]["attempt_id"])
         held = [row["attempt_id"] for row in rows if row["state"] == "held"]
         report.count("places held now", len(held))
@@ -162,7 +162,7 @@ async def _claims(links: Pool, orders: Pool, report: Report) -> None:
 
 async def _limited_sales(links: Pool, orders: Pool, report: Report) -> None:
     last = ""
-    while rows := await orders.fetch(LIMITED_SALES, last, BATCH):
+    while rows := await fetch(orders, LIMITED_SALES, last, BATCH):
         last = rows[-1]["id"]
         report.count("sales of limited links", len(rows))
         merchants = [row["merchant_id"] for row in rows]
@@ -174,7 +174,7 @@ async def _limited_sales(links: Pool, orders: Pool, report: Report) -> None:
 
 async def _resolutions(links: Pool, sessions: Pool, orders: Pool, report: Report) -> None:
     last: tuple[str, str, bytes] = ("", "", b"")
-    while rows := await links.fetch(RESOLUTIONS, *last, BATCH):
+    while rows := await fetch(links, RESOLUTIONS, *last, BATCH):
         last = (rows[-1]["merchant_id"], rows[-1]["context_id"], rows[-1]["choices_hash"])
         report.count("resolutions", len(rows))
         promised = {row["checkout_session_id"] for row in rows}
@@ -186,4 +186,4 @@ async def _resolutions(links: Pool, sessions: Pool, orders: Pool, report: Report
 
 
 async def _ids(pool: Pool, sql: str, *args: Any) -> list[str]:
-    return [row[0] for row in await pool.fetch(sql, *args)]
+    return [row[0] for row in await fetch(pool, sql, *args)]

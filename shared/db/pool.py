@@ -1,7 +1,8 @@
 """Connection pools with a bound on every wait, and the one place that tells outage from bug.
 
-asyncpg's own query timeout is no bound (a frozen backend hangs the release), so a pool has
-`command_timeout` and a caller an outer `asyncio.timeout`; acquiring waits 2 s at most.
+asyncpg's own query timeout is no bound (a frozen backend hangs the rollback and the release as
+well), so a pool has `command_timeout`, a caller an outer `asyncio.timeout`, and a connection that
+does not come to an end within a second of either is dropped; acquiring waits 2 s at most.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from shared.telemetry import tracing
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
+    from asyncpg.transaction import Transaction
 
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -34,6 +36,7 @@ else:
 QUERY_TEXT_MAX: Final = 1_000
 ACQUIRE_SECONDS: Final = 2.0
 COMMAND_SECONDS: Final = 5.0
+GOODBYE_SECONDS: Final = 1.0
 UniqueViolation = asyncpg.UniqueViolationError
 
 # Everything that says "the database is not there or could not decide": retried whole.
@@ -124,7 +127,7 @@ async def open_pool(
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """One connection, no transaction: for reads of one statement."""
     try:
-        async with pool.acquire(timeout=ACQUIRE_SECONDS) as held:
+        async with _lent(pool) as held:
             yield held
     except Exception as error:  # a broken connection may garble the cancellation of its user
         stay_cancelled(error)
@@ -135,11 +138,49 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One connection, one transaction. A function that holds one never acquires another."""
     try:
-        async with pool.acquire(timeout=ACQUIRE_SECONDS) as held, held.transaction():
-            yield held
+        async with _lent(pool) as held:
+            unit = held.transaction()
+            await unit.start()
+            try:
+                yield held
+            except BaseException:
+                await _undo(unit, held)
+                raise
+            await unit.commit()
     except Exception as error:
         stay_cancelled(error)
         raise
+
+
+@asynccontextmanager
+async def _lent(pool: Pool) -> AsyncIterator[Connection]:
+    """Taken back within a second: what still runs then ends with its connection."""
+    held = await pool.acquire(timeout=ACQUIRE_SECONDS)
+    try:
+        yield held
+    finally:
+        await pool.release(held, timeout=GOODBYE_SECONDS)
+
+
+async def _undo(unit: Transaction, held: Connection) -> None:
+    """Roll back, or drop the connection, which comes to the same: never another error."""
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await unit.rollback()
+    except Exception:
+        held.terminate()
+
+
+async def fetch(pool: Pool, sql: str, *args: object) -> list[Record]:
+    """The rows of one statement; waits for a connection no longer than anybody else."""
+    async with connection(pool) as db:
+        return await db.fetch(sql, *args)
+
+
+async def fetchval(pool: Pool, sql: str, *args: object) -> Any:
+    """The first value of one statement's first row."""
+    async with connection(pool) as db:
+        return await db.fetchval(sql, *args)
 
 
 async def answers(pool: Pool) -> bool:

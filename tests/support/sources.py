@@ -85,7 +85,7 @@ def texts(path: Path) -> Iterator[Finding]:
 
 
 def speaks_amqp(path: Path) -> bool:
-    return any(name.split(".")[0] == "aio_pika" for _, name in imports(path))
+    return any(name.split(".")[0] in ("aio_pika", "aiormq") for _, name in imports(path))
 
 
 def check(rule: Callable[[Path], Iterator[Finding]], paths: Sequence[Path], cure: str) -> None:

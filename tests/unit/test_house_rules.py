@@ -66,11 +66,16 @@ def test_there_are_sources_to_look_at():
 WAITS: Final = {
     "publish", "declare_queue", "declare_exchange", "bind", "unbind", "consume", "set_qos",
     "initialize", "purge", "queue_delete", "get",
+    "basic_publish", "basic_consume", "basic_cancel", "basic_qos", "basic_get",
+    "queue_declare", "exchange_declare",
 }  # fmt: skip
+QUEUE_CALLS: Final = ("declare_queue", "queue_declare")
+DECLARATIONS: Final = (*QUEUE_CALLS, "declare_exchange", "exchange_declare")
 NEVER: Final = {
     "connect_robust": "our own Line tells the truth about being up (P11, P12, P17, P18)",
     "iterator": "callback consumers: an iterator buffers, and nacks what it holds (P16)",
     "process": "explicit fates: `process()` dead-letters what a shutdown cancels (P8)",
+    "basic_nack": "publish to a delay queue and acknowledge: see nack",
     "nack": "publish to a delay queue and acknowledge: nack loops uncounted on 4.3 (a2)",
     "return_callbacks": "the publish's exception: callbacks are lost on reconnect (P10)",
     "add_on_return_callback": "the publish's exception: callbacks are lost on reconnect (P10)",
@@ -111,7 +116,7 @@ def test_every_wait_for_the_broker_has_a_timeout():
 
 def arguments_other_than_the_type(path: Path) -> Iterator[Finding]:
     for call in calls(path):
-        for keyword in call.keywords if name_of(call.func) == "declare_queue" else ():
+        for keyword in call.keywords if name_of(call.func) in QUEUE_CALLS else ():
             if keyword.arg != "arguments":
                 continue
             keys = keyword.value.keys if isinstance(keyword.value, ast.Dict) else []
@@ -127,7 +132,7 @@ def test_a_queues_only_argument_is_its_type():
 def active_declarations(path: Path) -> Iterator[Finding]:
     for call in calls(path):
         word = name_of(call.func)
-        if word in ("declare_queue", "declare_exchange") and "passive" not in keywords(call):
+        if word in DECLARATIONS and "passive" not in keywords(call):
             yield call.lineno, ast.unparse(call)[:80]
 
 
@@ -203,8 +208,11 @@ def test_connections_are_opened_in_one_place():
 
 def unbounded_acquires(path: Path) -> Iterator[Finding]:
     direct = {"acquire", "execute", "executemany", "fetch", "fetchrow", "fetchval", "copy_to_table"}
+    is_audit = path.parent == ROOT / "services/audit"  # its pools bear their services' names
     for call in calls(path):
-        if not receiver_of(call).endswith("pool") or name_of(call.func) not in direct:
+        receiver, is_call = receiver_of(call), isinstance(call.func, ast.Attribute)
+        is_pool = receiver.endswith("pool") or (is_audit and is_call and receiver != "db")
+        if not is_pool or name_of(call.func) not in direct:
             continue
         if name_of(call.func) != "acquire" or "timeout" not in keywords(call):
             yield call.lineno, ast.unparse(call)[:80]
@@ -212,9 +220,7 @@ def unbounded_acquires(path: Path) -> Iterator[Finding]:
 
 def test_every_acquire_has_a_timeout():
     """D2: the pool's own shortcuts wait for ever for a connection."""
-    # The auditor asks one question after the other, on pools that nobody else uses.
-    others = [path for path in SOURCES if path.parent != ROOT / "services/audit"]
-    check(unbounded_acquires, others, "`connection(pool)` or `transaction(pool)`:")
+    check(unbounded_acquires, SOURCES, "`connection(pool)`, `transaction(pool)`, `fetch(pool, …)`:")
 
 
 def nested_acquires(path: Path) -> Iterator[Finding]:

@@ -84,9 +84,43 @@ async def test_a_frozen_backend_holds_its_caller_for_a_bounded_time(rig: Rig):
         next_pid = await pool.fetchval("SELECT pg_backend_pid()")
 
     assert is_outage(raised.value)
-    assert took < 4, "one command's bound for the query, one for the release"
+    assert took < 3, "the bound of one command, and a second to give the connection up"
     assert next_pid != pid, "the frozen connection was given up"
     pool.terminate()
+
+
+async def test_a_callers_own_bound_is_one_while_a_backend_is_frozen(rig: Rig):
+    """The rollback and the release would each wait for the pool's bound again."""
+    pool = await open_pool(rig.dsn, name="frozen", size=1, command_seconds=8.0)
+
+    for unit in (transaction, connection):
+        with frozen(await pool.fetchval("SELECT pg_backend_pid()")):
+            began = time.monotonic()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5), unit(pool) as db:
+                    await db.fetchval("SELECT 1")
+            took = time.monotonic() - began
+
+        assert took < 2
+    pool.terminate()
+
+
+async def test_what_a_caller_gives_up_does_not_go_on_in_the_server(rig: Rig):
+    """Its locks would hold up the next try for as long as a statement may take."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+
+    async def give_up() -> None:
+        async with asyncio.timeout(0.3), transaction(rig.pool) as db:
+            await db.execute("INSERT INTO toys (toy_id) VALUES ('given up')")
+            await db.execute("SELECT pg_sleep(4)")
+
+    with pytest.raises(TimeoutError):
+        await give_up()
+
+    async with asyncio.timeout(2):
+        while await rig.pool.fetchval(waiting):
+            await asyncio.sleep(0.02)
+    assert await toy_ids(rig) == []
 
 
 async def test_health_says_no_while_the_database_hangs_and_does_not_hang_itself(
