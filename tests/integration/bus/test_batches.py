@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus import outbox
+from shared.bus import consumer, outbox
 from shared.bus.fate import Fate
 from shared.contracts.base import Envelope
 from shared.db.pool import connection
@@ -63,14 +63,19 @@ async def test_a_batch_costs_one_commit_and_one_write(
 
 @pytest.mark.parametrize("unhurried, commits", [((ToyMade,), 1), ((), 3)])
 async def test_only_facts_nobody_waits_for_wait_for_company(
-    rig: Rig, toys: Toys, unhurried: tuple[type[ToyMade], ...], commits: int
+    rig: Rig,
+    toys: Toys,
+    unhurried: tuple[type[ToyMade], ...],
+    commits: int,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr(consumer, "LINGER_SECONDS", 1.0)
     running = await rig.start(replace(toys.room(), unhurried=unhurried))
 
     one = asyncio.create_task(receive(running, "bear"))
-    await asyncio.sleep(0.03)  # long enough to be handled, not long enough to stop waiting
+    await asyncio.sleep(0.1)  # long enough to be handled, not long enough to stop waiting
     two = asyncio.create_task(receive(running, "duck"))
-    await asyncio.sleep(0.03)
+    await asyncio.sleep(0.1)
     fates = await asyncio.gather(one, two, receive(running, "hare"))
 
     assert set(fates) == {Fate.ACK}
