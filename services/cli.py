@@ -27,8 +27,9 @@ migrations = App(name="migrate")
 waiting = App(name="outbox", help="Messages on their way: how many wait, since when, and why.")
 topology = App(name="topology", help="What RabbitMQ has to hold: exchanges, queues, policies.")
 merchant = App(name="merchant", help="Merchants and their keys.")
+links = App(name="links", help="Payment links' numbers.")
 dead = App(name="dead", help="Messages nobody could handle: look at them, send them again.")
-for group in (migrations, topology, merchant, waiting, dead):
+for group in (migrations, topology, merchant, links, waiting, dead):
     app.command(group)
 
 
@@ -232,6 +233,17 @@ def merchant_create(name: str, *, mode: Literal["test", "live"] = "test") -> Non
     from services.operating import create_merchant_with_key
 
     _run(create_merchant_with_key(_settings("gateway_database"), name, mode))
+
+
+@links.command(name="rebuild-stats")
+def links_rebuild_stats() -> None:
+    """Make every link's numbers what the event log says, a day at a time, while all goes on.
+
+    Without FLINT_GATEWAY_DATABASE_URL it works on the data of `flint run`.
+    """
+    from services.link_stats import rebuild_link_stats
+
+    _run(rebuild_link_stats(_settings()))
 
 
 @app.command

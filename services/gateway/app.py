@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import orjson
@@ -12,6 +13,7 @@ from services.gateway.api import (
     asyncapi,
     checkout_sessions,
     link_addresses,
+    link_stats,
     openapi,
     orders,
     payment_links,
@@ -24,9 +26,11 @@ from services.gateway.pages.routes import add_pages
 from services.gateway.reference import docs
 from shared.bus.room import Room
 
+LAST_VISITS_SECONDS: Final = 3.0
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *payment_links.OPERATIONS,
     *link_addresses.OPERATIONS,
+    *link_stats.OPERATIONS,
     *checkout_sessions.OPERATIONS,
     *orders.OPERATIONS,
 )
@@ -49,7 +53,19 @@ def create_app(gateway: Gateway, rooms: Sequence[Room] = ()) -> web.Application:
     router.add_route("GET", "/v1/asyncapi.json", asyncapi.serving(rooms))
     router.add_route("GET", "/docs", docs.serving(OPERATIONS))
     add_pages(app, gateway)
+    app.cleanup_ctx.append(_keeping_visits)
     return app
+
+
+async def _keeping_visits(app: web.Application) -> AsyncIterator[None]:
+    """Views are kept in the background, and the last of them when the process stops."""
+    visits = app[GATEWAY].visits
+    task = asyncio.create_task(visits.run())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(LAST_VISITS_SECONDS):
+        await visits.keep()
 
 
 async def live(_: web.Request) -> web.Response:

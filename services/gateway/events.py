@@ -13,6 +13,8 @@ from typing import Final
 import orjson
 
 from services.gateway.hub import Hub
+from services.gateway.stats.store import adding, counted_facts
+from services.gateway.stats.store import expire_views as forget_views
 from shared.bus.room import Hearer, Sweep
 from shared.bus.tx import Tx
 from shared.contracts.base import Envelope
@@ -28,17 +30,22 @@ WAITED_FOR: Final = (
     "payment_intent_id",
 )
 
-RECORD: Final = """
-    INSERT INTO events (merchant_id, event_id, mode, type, source, subject, sequence,
-                        request_id, said_at, data)
-    SELECT merchant_id, event_id, mode, type, source, subject, sequence, request_id, said_at,
-           data::json
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::bigint[], $8::text[], $9::timestamptz[], $10::text[])
-         AS row (merchant_id, event_id, mode, type, source, subject, sequence, request_id,
-                 said_at, data)
-    ON CONFLICT DO NOTHING
-"""
+# What is new in the log, and only that, is counted in the same statement (see `stats`).
+RECORD: Final = f"""
+    WITH kept AS (
+        INSERT INTO events (merchant_id, event_id, mode, type, source, subject, sequence,
+                            request_id, said_at, data)
+        SELECT merchant_id, event_id, mode, type, source, subject, sequence, request_id, said_at,
+               data::json
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                    $7::bigint[], $8::text[], $9::timestamptz[], $10::text[])
+             AS row (merchant_id, event_id, mode, type, source, subject, sequence, request_id,
+                     said_at, data)
+        ON CONFLICT DO NOTHING
+        RETURNING merchant_id, type, sequence, said_at, data
+    )
+    {adding(counted_facts("kept"))}
+"""  # noqa: S608 (the only thing put in is our own text)
 
 EXPIRE: Final = """
     DELETE FROM events WHERE (merchant_id, event_id) IN (
@@ -85,4 +92,12 @@ async def expire(tx: Tx) -> int:
     return int(tag.split()[-1])
 
 
-SWEEPS: Final = (Sweep("events.expire", EXPIRE_EVERY_SECONDS, expire),)
+async def expire_views(tx: Tx) -> int:
+    """The same of views: what was counted of them stays."""
+    return await forget_views(tx.db, tx.now - KEPT, EXPIRE_BATCH)
+
+
+SWEEPS: Final = (
+    Sweep("events.expire", EXPIRE_EVERY_SECONDS, expire),
+    Sweep("views.expire", EXPIRE_EVERY_SECONDS, expire_views),
+)

@@ -16,6 +16,7 @@ from services.gateway.pictures.easel import Easel
 from services.gateway.rates import RateLimit
 from services.gateway.recent import RecentLinks
 from services.gateway.signing import SecretKey
+from services.gateway.stats.visits import Visits
 from shared.bus.caller import Caller
 from shared.clock import utc_now
 from shared.db.pool import Pool
@@ -59,9 +60,11 @@ class Gateway:
     recent_links: RecentLinks = field(default_factory=RecentLinks)
     easel: Easel = field(default_factory=Easel)
     accounts: Directory = field(init=False)
+    visits: Visits = field(init=False)
 
     def __post_init__(self) -> None:
         self.accounts = Directory(self.pool)
+        self.visits = Visits(self.pool)
 
     async def merchant_name(self, merchant_id: str) -> str:
         """What buyers know the merchant as; remembered for a minute."""

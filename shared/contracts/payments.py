@@ -94,6 +94,7 @@ class PaymentIntent(Resource):
     dispute_status: DisputeStatus | None = None
     order_id: str | None = None
     checkout_session_id: str | None = None
+    payment_link_id: str | None = None
     customer_id: str | None = None
     source: Source
     external_reference_id: str | None = None

@@ -193,3 +193,13 @@ ORDER_PARAMS: Final[Json] = {
     "metadata": {"channel": "phone"},
 }
 BUTTON: Final = asdict(button(_link.url, "Get the tea", {"primary_color": "#14532d"}))
+LINK_STATS: Final = {
+    "payment_link_id": _link.payment_link_id,
+    "view_count": 480,
+    "resolve_count": 96,
+    "attempt_count": 81,
+    "paid_count": 72,
+    "conversion_rate": 0.15,
+    "revenue": [{"amount": 158_400, "currency": "USD"}],
+    "refunds": [{"amount": 2_400, "currency": "USD"}],
+}

@@ -12,6 +12,7 @@ from services.gateway.api.lists import ListParams, QueryBool
 from services.gateway.api.operation import ApiCall, NoParams, Operation
 from services.gateway.gateway import Gateway
 from services.gateway.resolution import ResolutionContext
+from services.gateway.stats.store import View
 from shared.contracts.base import Context
 from shared.contracts.link_requests import (
     Frequency,
@@ -154,6 +155,9 @@ async def resolve(call: ApiCall) -> ResolvedLink:
     )
     made = await call.ask(command)
     about_session(made.checkout_session_id)
+    call.gateway.visits.note(
+        View(made.merchant_id, made.payment_link_id, context.nonce, call.gateway.clock())
+    )
     session = await opened_session(call.gateway, made.checkout_session_id, call.context)
     return ResolvedLink(checkout_session=session, checkout_url=session.url)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,8 +20,10 @@ from services.gateway.pages.forms import Form, read_form, shown_again
 from services.gateway.pages.link_view import link_page, unavailable_page
 from services.gateway.pages.locales import locale_of
 from services.gateway.pages.prefill import Carried
+from services.gateway.pages.visitors import is_automatic
 from services.gateway.pages.words import LINK_STATES
 from services.gateway.resolution import ResolutionContext
+from services.gateway.stats.store import View
 from shared.contracts.links import Choices, Resolution, ResolveLink, ShowLink, ShownLink
 from shared.errors import Refusal, not_found
 from shared.telemetry.scope import about_session
@@ -123,6 +126,24 @@ def _is_update(form: Form) -> bool:
     return form.get("action") == "update"
 
 
+async def visit(request: web.Request) -> web.Response:
+    """A gesture on the link's page: somebody looks at it. Always 204, nobody waits for it."""
+    guard.refuse_foreign(request)
+    count(request)
+    form = await read_form(request)
+    shown = request.app[GATEWAY].recent_links.get(_slug_of(request)) or await find(request)
+    opened = Opened(shown, Carried(), form)
+    with suppress(Refusal):  # a page that lay open for hours is no visit of now
+        if not is_automatic(request):
+            _note(request, opened, _seen(request, opened))
+    return web.Response(status=204, headers={"Cache-Control": "no-store"})
+
+
+def _note(request: web.Request, opened: Opened, seen: ResolutionContext) -> None:
+    gateway, shown = request.app[GATEWAY], opened.shown
+    gateway.visits.note(View(shown.merchant_id, seen.payment_link_id, seen.nonce, gateway.clock()))
+
+
 async def find(request: web.Request) -> ShownLink:
     """The link behind the slug in the path, whatever case it is in; raises not_found."""
     if not SLUG.fullmatch(request.match_info["slug"]):
@@ -150,7 +171,9 @@ async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> R
         locale=opened.carried.locale,
     )
     context = context_of(request, shown.merchant_id, shown.mode_environment)
-    return (await request.app[GATEWAY].caller.call(command, context=context)).value
+    found = (await request.app[GATEWAY].caller.call(command, context=context)).value
+    _note(request, opened, seen)
+    return found
 
 
 def _seen(request: web.Request, opened: Opened) -> ResolutionContext:

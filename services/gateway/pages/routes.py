@@ -24,6 +24,7 @@ def page_routes(gateway: Gateway) -> list[web.RouteDef]:
         web.get("/robots.txt", site.robots),
         web.get("/l/{slug}", link.show),
         web.post("/l/{slug}", link.resolve),
+        web.post("/l/{slug}/visit", link.visit),
         web.get("/l/{slug}/preview.png", preview.show),
         web.get(SESSION, checkout.show),
         web.get(f"{SESSION}/pay", pay.back_to_page),

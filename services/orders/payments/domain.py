@@ -183,6 +183,7 @@ def _new_intent(sale: Sale, msg: PayOrder, at: Moment) -> PaymentIntent:
         status="processing",
         order_id=order.order_id,
         checkout_session_id=msg.checkout_session_id,
+        payment_link_id=order.payment_link_id,
         customer_id=order.customer_id,
         source=order.source,
         receipt_email=msg.payer.email or order.buyer_email,

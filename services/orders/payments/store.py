@@ -183,6 +183,7 @@ def _payment(row: Record, prefix: str = "") -> Payment:
         status=of["status"],
         order_id=of["order_id"],
         checkout_session_id=of["checkout_session_id"],
+        payment_link_id=of["payment_link_id"],
         customer_id=of["customer_id"],
         source=of["source"],
         receipt_email=of["receipt_email"],

@@ -1,0 +1,1 @@
+"""A link's numbers: views, resolves, attempts, sales and what they brought."""
