@@ -21,6 +21,15 @@ REFUNDED: Final = "order.refunded"
 TOPICS: Final = (LinkResolved.topic, PaymentIntentProcessing.topic, OrderPaid.topic, REFUNDED)
 
 _KEY: Final = "merchant_id, payment_link_id, day, measure, currency"
+_COUNTED: Final = f"{_KEY}, count, amount_minor"
+_FACTS_OF_DAY: Final = """
+    SELECT merchant_id, type, sequence, said_at, data FROM events
+    WHERE said_at >= $1 AND said_at < $2
+"""
+_VIEWS_OF_DAY: Final = """
+    SELECT merchant_id, payment_link_id, seen_at FROM link_views
+    WHERE seen_at >= $1 AND seen_at < $2
+"""
 
 
 def counted_facts(source: str) -> str:
@@ -67,8 +76,8 @@ def counted_views(source: str) -> str:
 def adding(counted: str) -> str:
     """Add counts to what is there, in one order of rows, so that no two wait in a circle."""
     return f"""
-        INSERT INTO link_counts AS so_far ({_KEY}, count, amount_minor)
-        SELECT {_KEY}, count, amount_minor FROM ({counted}) AS counted ORDER BY {_KEY}
+        INSERT INTO link_counts AS so_far ({_COUNTED})
+        SELECT {_COUNTED} FROM ({counted}) AS counted ORDER BY {_KEY}
         ON CONFLICT ({_KEY}) DO UPDATE
         SET count = so_far.count + excluded.count,
             amount_minor = so_far.amount_minor + excluded.amount_minor
@@ -78,7 +87,9 @@ def adding(counted: str) -> str:
 KEEP_VIEWS: Final = f"""
     WITH kept AS (
         INSERT INTO link_views (merchant_id, payment_link_id, view_id, seen_at)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+        SELECT merchant_id, payment_link_id, view_id, seen_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+             AS row (merchant_id, payment_link_id, view_id, seen_at)
         ON CONFLICT DO NOTHING
         RETURNING merchant_id, payment_link_id, seen_at
     )
@@ -99,11 +110,14 @@ DIFFERENCE: Final = f"""
            coalesce(truth.amount_minor, 0) - coalesce(was.amount_minor, 0) AS amount_minor,
            was.count IS NULL AS is_new
     FROM (
-        {counted_facts("(SELECT * FROM events WHERE said_at >= $1 AND said_at < $2) AS log")}
+        {counted_facts(f"({_FACTS_OF_DAY}) AS log")}
         UNION ALL
-        {counted_views("(SELECT * FROM link_views WHERE seen_at >= $1 AND seen_at < $2) AS log")}
+        {counted_views(f"({_VIEWS_OF_DAY}) AS log")}
     ) AS truth
-    FULL JOIN (SELECT * FROM link_counts WHERE day = ($1 AT TIME ZONE 'UTC')::date) AS was
+    FULL JOIN (
+        SELECT {_COUNTED} FROM link_counts
+        WHERE day = ($1 AT TIME ZONE 'UTC')::date
+    ) AS was
         USING ({_KEY})
     WHERE (truth.count, truth.amount_minor) IS DISTINCT FROM (was.count, was.amount_minor)
       AND (coalesce(truth.count, 0), coalesce(was.count, 0)) <> (0, 0)
@@ -122,7 +136,7 @@ REBUILD: Final = f"""
         RETURNING 1
     ),
     added AS (
-        {adding("SELECT * FROM difference WHERE is_new")}
+        {adding(f"SELECT {_COUNTED} FROM difference WHERE is_new")}
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM corrected) + (SELECT count(*) FROM added)
