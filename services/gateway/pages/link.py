@@ -108,7 +108,7 @@ async def _once_more(
     Of an old page, what has changed since comes first.
     """
     try:
-        seen = _seen(request, opened)
+        seen = _seen(request, opened.shown, opened.form)
     except Refusal as refusal:
         return await _refused(request, opened, refusal)
     if seen.version < opened.shown.payment_link.version:
@@ -132,15 +132,14 @@ async def visit(request: web.Request) -> web.Response:
     count(request)
     form = await read_form(request)
     shown = request.app[GATEWAY].recent_links.get(_slug_of(request)) or await find(request)
-    opened = Opened(shown, Carried(), form)
     with suppress(Refusal):  # a page that lay open for hours is no visit of now
         if not is_automatic(request):
-            _note(request, opened, _seen(request, opened))
+            _note(request, shown, _seen(request, shown, form))
     return web.Response(status=204, headers={"Cache-Control": "no-store"})
 
 
-def _note(request: web.Request, opened: Opened, seen: ResolutionContext) -> None:
-    gateway, shown = request.app[GATEWAY], opened.shown
+def _note(request: web.Request, shown: ShownLink, seen: ResolutionContext) -> None:
+    gateway = request.app[GATEWAY]
     gateway.visits.note(View(shown.merchant_id, seen.payment_link_id, seen.nonce, gateway.clock()))
 
 
@@ -160,7 +159,7 @@ def _slug_of(request: web.Request) -> str:
 
 
 async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> Resolution:
-    shown, seen = opened.shown, _seen(request, opened)
+    shown, seen = opened.shown, _seen(request, opened.shown, opened.form)
     command = ResolveLink(
         payment_link_id=shown.payment_link.payment_link_id,
         context_id=seen.nonce,
@@ -172,14 +171,14 @@ async def _resolved(request: web.Request, opened: Opened, choices: Choices) -> R
     )
     context = context_of(request, shown.merchant_id, shown.mode_environment)
     found = (await request.app[GATEWAY].caller.call(command, context=context)).value
-    _note(request, opened, seen)
+    _note(request, shown, seen)
     return found
 
 
-def _seen(request: web.Request, opened: Opened) -> ResolutionContext:
+def _seen(request: web.Request, shown: ShownLink, form: Form) -> ResolutionContext:
     """Which page was sent, by its token; a missing, forged or expired one is refused."""
-    gateway, link_id = request.app[GATEWAY], opened.shown.payment_link.payment_link_id
-    token = opened.form.get("resolution_context")
+    gateway, link_id = request.app[GATEWAY], shown.payment_link.payment_link_id
+    token = form.get("resolution_context")
     if not token:
         raise resolution.required()
     return resolution.read(gateway.secret_key, token, link_id, gateway.clock())
