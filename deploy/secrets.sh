@@ -77,6 +77,6 @@ for container in topology operator; do
   give "$container" flint_topology_management_url "$management"
 done
 give rabbitmq erlang_cookie "$(value erlang_cookie)"
-give rabbitmq 20-user.conf "default_vhost = flint
+give rabbitmq rabbitmq.conf "default_vhost = flint
 default_user = flint-topology
 default_pass = $(value broker_topology)"

@@ -15,9 +15,9 @@ from aio_pika.abc import AbstractChannel
 
 from shared.bus.addresses import connect_any
 from shared.bus.line import BROKER_ERRORS, explain
-from shared.bus.management import Management, management
+from shared.bus.management import Management, is_cluster, management
 from shared.bus.room import Room
-from shared.bus.topology import EXCHANGES, QueueSpec, permissions
+from shared.bus.topology import EXCHANGES, QueueSpec, in_a_cluster, permissions
 from shared.errors import Unavailable
 
 TIMEOUT_SECONDS: Final = 15.0
@@ -33,7 +33,10 @@ async def apply(
     """Declare everything. Policies come first, so that no queue ever lives without its own."""
     try:
         async with management(management_url) as api:
+            if await is_cluster(api):
+                specs = in_a_cluster(specs)
             await _put_policies(specs, api, vhost_of(amqp_url))
+            await _drop_unreplicated(specs, api, vhost_of(amqp_url))
         say(f"{sum(bool(spec.policy) for spec in specs)} policies")
         await _declare(specs, amqp_url)
         say(f"{len(EXCHANGES)} exchanges, {len(specs)} queues")
@@ -90,6 +93,18 @@ async def _put_policies(specs: Sequence[QueueSpec], api: Management, vhost: str)
                 "apply-to": "queues",
             }
             await api.put("policies", vhost, spec.name, body=policy)
+
+
+async def _drop_unreplicated(specs: Sequence[QueueSpec], api: Management, vhost: str) -> None:
+    """Of a broker that became a cluster: questions' queues that only one node has.
+
+    A queue's type cannot be changed. What they hold is asked again by whoever asked it.
+    """
+    there = {queue["name"]: queue.get("type") for queue in await api.get("queues", vhost) or []}
+    for spec in specs:
+        is_other = spec.type == "quorum" and there.get(spec.name) == "classic"
+        if is_other and spec.name.endswith(".rpc"):
+            await api.delete("queues", vhost, spec.name)
 
 
 async def _put_user(api: Management, url: str, rights: Mapping[str, str]) -> None:

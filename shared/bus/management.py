@@ -41,6 +41,13 @@ class Management:
                 raise Unavailable(f"{path[0]}: HTTP {answer.status}")
             return await answer.json()
 
+    async def delete(self, *path: str) -> None:
+        """Remove one object that is there; raises Unavailable with the API's own words."""
+        async with self.http.delete(self._url(*path)) as answer:
+            if answer.status >= 400:
+                text = (await answer.text())[:200]
+                raise Unavailable(f"{path[0]} {path[-1]}: HTTP {answer.status} {text}")
+
     def _url(self, *path: str) -> URL:
         where = "/".join(quote(part, safe="") for part in path)
         return URL(f"{self.base}/api/{where}", encoded=True)
@@ -54,3 +61,8 @@ async def management(url: str) -> AsyncIterator[Management]:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=False) as http:
         yield Management(http, str(base.with_user(None)).rstrip("/"))
+
+
+async def is_cluster(api: Management) -> bool:
+    """Whether the broker has more nodes than one, running or not; no, if we may not know."""
+    return len(await api.get("nodes") or []) > 1

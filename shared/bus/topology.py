@@ -8,7 +8,7 @@ one-shot job; services declare passively and never with arguments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shared.bus.fate import RETRY_DELAYS_SECONDS
@@ -102,6 +102,15 @@ def topology(
 ) -> list[QueueSpec]:
     """All queues of all rooms."""
     return [spec for room in rooms for spec in queues_of(room, delays)]
+
+
+def in_a_cluster(specs: Sequence[QueueSpec]) -> list[QueueSpec]:
+    """The same on several nodes: a classic queue would be gone for as long as its node is.
+
+    On one node the questions' queues stay classic: a question is worth nothing after a crash,
+    and is not worth a write to the disk.
+    """
+    return [replace(spec, type="quorum") for spec in specs]
 
 
 def permissions(room: Room) -> dict[str, str]:

@@ -204,7 +204,7 @@ async def open_rabbit_shop(
     shop = Shop("rabbitmq", f"http://localhost:{port}", env, folder, amqp_url=amqp_url)
     try:
         await shop.start()
-        shop.demo = await _make_demo(shop)
+        shop.demo = await make_demo(shop)
         yield shop
     finally:
         await shop.stop()
@@ -242,7 +242,9 @@ async def _broker_users(broker: Broker, amqp_url: str) -> dict[str, str]:
     return urls
 
 
-async def _make_demo(shop: Shop) -> dict[str, Any]:
+async def make_demo(shop: Shop) -> dict[str, Any]:
+    """A merchant with a key, a link and an order, made as an operator and over the API."""
+    """A merchant with a key, a link and an order, made as an operator and over the API."""
     code, output = await shop.flint("merchant", "create", "Northwind Tea")
     assert code == 0, output
     found = dict(re.findall(r"^(\w+) (\S+)$", output, re.MULTILINE))

@@ -1,0 +1,37 @@
+"""One installation for all tests that leave it whole: several replicas of everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.browser.conftest import browser, buyer, new_buyer
+from tests.support.servers import NoServer
+from tests.support.shops import Shop
+from tests.support.stacks import Stack, build_image, running_stack
+
+REPLICAS = {"links": 2, "sessions": 2, "orders": 3, "gateway": 2}
+__all__ = ["browser", "buyer", "new_buyer"]  # the purchase tests ask for them by name
+
+
+@pytest.fixture(scope="session")
+async def image() -> None:
+    try:
+        await build_image()
+    except NoServer as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+async def stack(image: None) -> AsyncIterator[Stack]:
+    scale = {f"FLINT_{role.upper()}_REPLICAS": str(count) for role, count in REPLICAS.items()}
+    async with running_stack("compose.yaml", **scale) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def shop(stack: Stack) -> AsyncIterator[Shop]:
+    """The stack's shop, audited after each test."""
+    yield stack.shop
+    await stack.shop.audit()
