@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -24,10 +24,15 @@ from shared.bus.room import Room
 from shared.bus.service import Service
 from shared.config import Settings
 from shared.db.pool import Pool
+from shared.errors import Unavailable
+from shared.loops import endless
 from shared.payments.registry import Providers, ProviderSettings, open_providers
 
 log = structlog.get_logger("flint.process")
 UNREADY_SECONDS: Final = 2.0  # between "not ready" and closing the door: proxies look elsewhere
+
+GATEWAYS_QUEUE: Final = "gateway.in"  # every gateway takes from it once
+SHARE_SECONDS: Final = 5.0
 
 
 @dataclass
@@ -141,7 +146,26 @@ async def _serve_http(
         trusted_proxies=settings.trusted_proxies,
         health=partial(readiness.of, "gateway"),
     )
-    async with serving(gateway, settings.host, settings.port) as port:
+    door = serving(gateway, settings.host, settings.port)
+    async with _shared_limits(gateway, part.transport), door as port:
         log.info("gateway.listening", host=settings.host, port=port)
         await stop.wait()
         await asyncio.sleep(UNREADY_SECONDS)
+
+
+@asynccontextmanager
+async def _shared_limits(gateway: Gateway, transport: RabbitTransport) -> AsyncIterator[None]:
+    """Rate limits are of the installation: each gateway grants its part, as long as this lasts."""
+    async with asyncio.TaskGroup() as group:
+        sharing = group.create_task(endless("limits.share", _share_limits(gateway, transport)))
+        yield
+        sharing.cancel()
+
+
+async def _share_limits(gateway: Gateway, transport: RabbitTransport) -> None:
+    while True:
+        with suppress(Unavailable):  # Who cannot ask keeps the part it has.
+            gateways = await transport.replicas(GATEWAYS_QUEUE)
+            gateway.key_limit.share(gateways)
+            gateway.buyer_limit.share(gateways)
+        await asyncio.sleep(SHARE_SECONDS)

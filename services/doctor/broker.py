@@ -10,7 +10,14 @@ from services.doctor.finding import Finding, fail, ok, warn
 from shared.bus.declare import vhost_of
 from shared.bus.inspection import Holdings, Sight, holdings, look
 from shared.bus.room import Room
-from shared.bus.topology import QueueSpec, parking_queue, permissions, queues_of, topology
+from shared.bus.topology import (
+    QueueSpec,
+    in_a_cluster,
+    parking_queue,
+    permissions,
+    queues_of,
+    topology,
+)
 from shared.errors import Unavailable
 
 APPLY: Final = "run `flint topology apply`"
@@ -48,7 +55,7 @@ async def look_inside(
     except Unavailable as error:
         words = f"the management API cannot be asked: {error}"
         return [warn(subject, words, "check FLINT_TOPOLOGY_MANAGEMENT_URL")]
-    specs = topology(rooms)
+    specs = in_a_cluster(topology(rooms)) if held.is_cluster else topology(rooms)
     missing = [*_types(specs, held), *_bindings(specs, held), *_policies(specs, held)]
     words = f"{len(specs)} queues with their bindings and policies are as the handlers say"
     findings = [*(missing or [ok(subject, words)]), *_stale(specs, held)]

@@ -2,7 +2,8 @@
 
 Written here (GCRA, one number per key) because the memory store of the `limits` library walks
 over all keys on every hit: 350 to 670 µs each with 10 000 addresses, which is the flood it is for.
-Each replica counts alone, so the limit of n replicas is up to n times this.
+Each of n replicas counts alone and grants its n-th part, since a proxy deals requests out evenly;
+`share` is told n whenever it changes. A count in common would be one more question per request.
 """
 
 from __future__ import annotations
@@ -26,11 +27,17 @@ class RateLimit:
         keys_max: int = KEYS_MAX,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._interval = 1 / per_second
-        self._tolerance = (burst or per_second) * self._interval
+        self._per_second = per_second
+        self._burst_seconds = (burst or per_second) / per_second
+        self.share(1)
         self._keys_max = keys_max
         self._clock = clock
         self._next: OrderedDict[str, float] = OrderedDict()
+
+    def share(self, replicas: int) -> None:
+        """Grant one of `replicas` equal parts from now on, and one request at least."""
+        self._interval = max(replicas, 1) / self._per_second
+        self._tolerance = max(self._burst_seconds, self._interval)
 
     def take(self, key: str) -> float:
         """0 when it may pass; else the seconds after which it may, and nothing is taken."""

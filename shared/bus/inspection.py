@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractConnection
 
 from shared.bus.addresses import connect_any
 from shared.bus.line import BROKER_ERRORS, explain
-from shared.bus.management import management
+from shared.bus.management import is_cluster, management
 from shared.bus.topology import EXCHANGES, QueueSpec
 from shared.errors import Unavailable
 
@@ -98,6 +98,7 @@ async def _may_declare(connection: AbstractConnection) -> bool:
 class Holdings:
     """What the broker holds in one virtual host. `permissions` is None if we may not know."""
 
+    is_cluster: bool
     types: Mapping[str, str]
     bindings: frozenset[tuple[str, str, str]]  # (queue, exchange, routing key)
     policies: Mapping[str, Mapping[str, Any]]  # by name
@@ -109,6 +110,7 @@ async def holdings(management_url: str, vhost: str) -> Holdings:
     """By the management API; raises Unavailable if it does not answer."""
     try:
         async with management(management_url) as api:
+            several = await is_cluster(api)
             queues = await api.get("queues", vhost)
             bindings = await api.get("bindings", vhost)
             policies = await api.get("policies", vhost)
@@ -119,6 +121,7 @@ async def holdings(management_url: str, vhost: str) -> Holdings:
     if None in (queues, bindings, policies):
         raise Unavailable("its user may not look: give it the tag policymaker")
     return Holdings(
+        several,
         {queue["name"]: queue.get("type", "classic") for queue in queues},
         frozenset((one["destination"], one["source"], one["routing_key"]) for one in bindings),
         {policy["name"]: policy for policy in policies},

@@ -151,6 +151,18 @@ class RabbitTransport:
         await self._publishing.ready(READY_SECONDS)
         return await self._publishing.depths([spec.name for spec in queues_of(room)])
 
+    async def replicas(self, queue: str) -> int:
+        """How many processes take from a queue now; raises Unavailable when nobody can tell."""
+        await self._publishing.ready(READY_SECONDS)
+        channel = self._replies
+        if channel is None or channel.is_closed:
+            raise Unavailable("the broker cannot be asked")
+        try:
+            found = await channel.queue_declare(queue, passive=True, timeout=PUBLISH_SECONDS)
+        except BROKER_ERRORS as error:
+            raise Unavailable(f"{queue}: {explain(error)}") from error
+        return found.consumer_count or 0
+
     async def ready(self, timeout_seconds: float) -> None:
         """Wait until messages can flow; raises Unavailable after the time."""
         await self._publishing.ready(timeout_seconds)

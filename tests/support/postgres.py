@@ -16,6 +16,7 @@ import asyncpg
 from shared.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from shared.db.migrate import migrate, read_folders
 from tests.support.servers import (
+    PASSWORD,
     NoServer,
     containers_are_wanted,
     docker_answers,
@@ -54,7 +55,7 @@ def _contained(stack: contextlib.AsyncExitStack) -> PostgresServer:
         raise NoServer("No container engine answers: start Docker")
     from testcontainers.community.postgres import PostgresContainer
 
-    container = PostgresContainer(IMAGE, driver=None).with_command(
+    container = PostgresContainer(IMAGE, password=PASSWORD, driver=None).with_command(
         "postgres -c fsync=off -c max_connections=200"
     )
     stack.enter_context(running(container))

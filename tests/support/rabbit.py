@@ -19,6 +19,7 @@ import aiohttp
 
 from tests.support.rabbit_node import RabbitNode, install_rabbitmq
 from tests.support.servers import (
+    PASSWORD,
     NoServer,
     containers_are_wanted,
     docker_answers,
@@ -80,12 +81,12 @@ class ContainedBroker:
     @property
     def api_url(self) -> str:
         host = self._container.get_container_host_ip()
-        return f"http://guest:guest@{host}:{self._container.get_exposed_port(15672)}"
+        return f"http://guest:{PASSWORD}@{host}:{self._container.get_exposed_port(15672)}"
 
     def url(self, vhost: str) -> str:
         host = self._container.get_container_host_ip()
         port = self._container.get_exposed_port(5672)
-        return f"amqp://guest:guest@{host}:{port}/{quote(vhost, safe='')}"
+        return f"amqp://guest:{PASSWORD}@{host}:{port}/{quote(vhost, safe='')}"
 
     async def renew_vhosts(self, *, drop: list[str], add: list[str]) -> None:
         argv = ["rabbitmqctl", "eval", _renew_vhosts(drop, add)]
@@ -192,6 +193,8 @@ def _contained(stack: contextlib.AsyncExitStack) -> Broker:
     container = DockerContainer(IMAGE).with_exposed_ports(5672, 15672)
     container.waiting_for(LogMessageWaitStrategy("Server startup complete"))
     stack.enter_context(running(container))
+    code, output = container.exec(["rabbitmqctl", "change_password", "guest", PASSWORD])
+    assert code == 0, output.decode()
     return ContainedBroker(container)
 
 

@@ -9,7 +9,9 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+PASSWORD: Final = "only-for-this-test-run"  # long enough for a server that is not on loopback
 
 
 class NoServer(Exception):

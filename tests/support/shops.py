@@ -31,13 +31,13 @@ from shared.bus.declare import apply, apply_users
 from shared.bus.topology import topology
 from tests.support.postgres import Databases
 from tests.support.rabbit import Broker
+from tests.support.servers import PASSWORD
 
 Kind = Literal["local", "rabbitmq"]
 FLINT: Final = str(Path(sys.executable).parent / "flint")
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
 AUDIT_SECONDS: Final = 20.0
-PASSWORD: Final = "only-for-this-test-run"
 STANDARD_LINK: Final[dict[str, Any]] = {
     "name": "First flush Darjeeling",
     "line_items": [

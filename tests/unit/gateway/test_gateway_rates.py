@@ -44,6 +44,30 @@ def test_a_refused_request_takes_nothing():
     assert limit.take("a") == 0
 
 
+def test_replicas_together_grant_what_one_alone_would():
+    clock = Clock()
+    limits = [RateLimit(10, 20, clock=clock) for _ in range(2)]
+    for limit in limits:
+        limit.share(2)
+
+    at_once = sum(limit.take("a") == 0 for limit in limits for _ in range(50))
+    clock.now += 1.0
+    later = sum(limit.take("a") == 0 for limit in limits for _ in range(50))
+
+    assert (at_once, later) == (20, 10)
+
+
+def test_a_part_smaller_than_one_request_still_lets_one_pass_at_a_time():
+    clock = Clock()
+    limit = RateLimit(1, clock=clock)
+    limit.share(3)
+
+    assert limit.take("a") == 0
+    assert limit.take("a") > 0
+    clock.now += 3.0
+    assert limit.take("a") == 0
+
+
 def test_memory_is_bounded():
     limit = RateLimit(10, keys_max=100, clock=Clock())
 
