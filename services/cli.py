@@ -176,6 +176,26 @@ def outbox_replay(
 
 
 @app.command
+def snapshot(*, settle_seconds: float = 65.0, patience_seconds: float = 900.0) -> None:
+    """Hold one moment of all databases for pg_dump; deploy/backup.sh calls it.
+
+    Prints a line `database snapshot-id` each, and holds them until its standard input ends. The
+    shop goes on: writers wait for some milliseconds. The restored databases pass the audit
+    without what RabbitMQ held: it is in the outboxes, and is said again.
+
+    Parameters
+    ----------
+    settle_seconds
+        The longest that a message can be in a service's hands.
+    patience_seconds
+        How long the queues may take to be empty once; a retry under way takes minutes.
+    """
+    from services.snapshots import hold_snapshots
+
+    _run(hold_snapshots(_settings(), settle_seconds, patience_seconds))
+
+
+@app.command
 def audit(*, wait_seconds: float = 15.0) -> None:
     """Check the invariants over all databases and the provider's ledger.
 
@@ -209,6 +229,15 @@ def topology_apply(*, users: bool = False) -> None:
     _run(apply_topology(settings))
     if users:
         _run(make_broker_users(settings))
+
+
+@topology.command(name="empty")
+def topology_empty() -> None:
+    """Exit code 0 if the broker holds no message of ours and no service runs: for a restore."""
+    from services.operating import topology_is_empty
+
+    if not _run(topology_is_empty(_settings("letters"))):
+        sys.exit(1)
 
 
 @topology.command(name="show")

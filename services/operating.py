@@ -14,6 +14,7 @@ from services.gateway.accounts.directory import create_api_key, create_merchant
 from services.installed import databases
 from services.rooms import DATABASES, all_rooms, migration_folders
 from shared.bus.declare import apply
+from shared.bus.inspection import look
 from shared.bus.topology import EXCHANGES, permissions, topology
 from shared.config import Settings
 from shared.db.migrate import MigrationError, Schema, examine, migrate, refuse_newer
@@ -76,6 +77,15 @@ async def apply_topology(settings: Settings) -> None:
         management_url=settings.secret("topology_management_url"),
         say=lambda what: _say(f"applied: {what}"),
     )
+
+
+async def topology_is_empty(settings: Settings) -> bool:
+    """Whether no queue of ours holds a message and nobody takes from one; says which do."""
+    sight = await look(settings.secret("topology_amqp_url"), topology(all_rooms()))
+    for name, state in sight.queues.items():
+        if state.waiting or state.consumers:
+            _say(f"{name}: {state.waiting} messages, {state.consumers} consumers")
+    return not any(state.waiting or state.consumers for state in sight.queues.values())
 
 
 def show_topology() -> None:

@@ -6,7 +6,7 @@ API, if there is one: types, bindings, policies, permissions, alarms. Nothing is
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -52,6 +52,24 @@ async def look(amqp_url: str, specs: Sequence[QueueSpec]) -> Sight:
             await _queue(connection, spec.name, sight)
         sight.may_declare = await _may_declare(connection)
     return sight
+
+
+Depths = Callable[[], Awaitable[dict[str, int]]]
+
+
+@asynccontextmanager
+async def watching(amqp_url: str, names: Sequence[str]) -> AsyncIterator[Depths]:
+    """Ask again and again how many messages wait in these queues, over one connection."""
+    async with _connected(amqp_url) as connection, connection.channel() as channel:
+
+        async def depths() -> dict[str, int]:
+            found = {}
+            for name in names:
+                queue = await channel.declare_queue(name, passive=True, timeout=TIMEOUT_SECONDS)
+                found[name] = queue.declaration_result.message_count or 0
+            return found
+
+        yield depths
 
 
 @asynccontextmanager

@@ -65,7 +65,19 @@ CLAIM: Final = """
               request_id, traceparent, said_at, tries
 """
 
-DELETE_SENT: Final = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
+# Whoever takes a backup holds this lock for a minute: what is sent meanwhile is kept, so that a
+# copy of the database can say it again. It is counted per database.
+KEEP_SENT_KEY: Final = 0x6B656570  # "keep"
+KEPT_SECONDS: Final = 300
+DELETE_SENT: Final = """
+    WITH free AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared($2) AS is_free),
+    gone AS (DELETE FROM outbox WHERE id = ANY($1::bigint[]) AND (SELECT is_free FROM free))
+    SELECT is_free FROM free
+"""
+KEEP_SENT: Final = """
+    UPDATE outbox SET lease_until = now() + make_interval(secs => $2), lease_by = $3
+    WHERE id = ANY($1::bigint[])
+"""
 
 POSTPONE: Final = """
     UPDATE outbox
@@ -204,9 +216,14 @@ def _row(row: Record, source: str) -> OutboxRow:
     return OutboxRow(row["id"], row["kind"], envelope, row["tries"])
 
 
-async def delete_sent(db: Connection, ids: Sequence[int]) -> None:
-    """Confirmed by the transport: nothing left to do."""
-    await db.execute(DELETE_SENT, ids)
+async def delete_sent(db: Connection, ids: Sequence[int]) -> bool:
+    """Confirmed by the transport: nothing left to do. False while a backup wants them kept."""
+    return bool(await db.fetchval(DELETE_SENT, ids, KEEP_SENT_KEY))
+
+
+async def keep_sent(db: Connection, ids: Sequence[int], lease_by: str) -> None:
+    """Sent, and to be deleted later: nobody publishes them again in the meantime."""
+    await db.execute(KEEP_SENT, ids, KEPT_SECONDS, lease_by)
 
 
 async def postpone(

@@ -99,6 +99,7 @@ class Relay:
         self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._publishing: set[asyncio.Task[None]] = set()
         self._sent: list[int] = []
+        self._kept: list[int] = []  # sent, and not deleted while a backup is being taken
         self._something_sent = asyncio.Event()
         self._postponed = Postponed()
         self.last_poll_at = time.monotonic()
@@ -217,14 +218,21 @@ class Relay:
             await asyncio.sleep(DELETE_EVERY_SECONDS)  # one statement for all of the moment
             self._something_sent.clear()
             await self._delete_now()
+            if self._kept:
+                await asyncio.sleep(POLL_SECONDS)
+                self._something_sent.set()
 
     async def _delete_now(self) -> None:
-        ids, self._sent = self._sent, []
+        fresh, self._sent = self._sent, []
+        kept, self._kept = self._kept, []
+        ids = kept + fresh
         if not ids:
             return
         try:
             async with connection(self._pool) as db:
-                await outbox.delete_sent(db, ids)
+                if not await outbox.delete_sent(db, ids):
+                    await outbox.keep_sent(db, fresh, self._instance)
+                    self._kept = ids
         except Exception as error:
             if not is_outage(error):
                 raise

@@ -19,7 +19,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +27,7 @@ import asyncpg
 
 from shared.db.pool import OUTAGES, trouble
 from shared.errors import Unavailable
+from shared.version import VERSION
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -172,7 +172,7 @@ def _newer(migrations: Sequence[Migration], ledger: Mapping[str, Applied]) -> li
 
 
 def _is_beyond(needs: str | None) -> bool:
-    return needs is not None and _parts(needs) > _parts(version("flint-pay"))
+    return needs is not None and _parts(needs) > _parts(VERSION)
 
 
 def _parts(release: str) -> list[int]:

@@ -8,9 +8,9 @@ keeps older releases off the database from then on.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ import pytest
 
 from services.rooms import DATABASES, migration_folders
 from shared.db.migrate import CONTRACT, read_folders
+from shared.version import VERSION
 
 FILES: Final = sorted({
     path
@@ -110,9 +111,7 @@ def test_a_contract_needs_a_release_that_there_is(path: Path):
     found = CONTRACT.search(path.read_text())
 
     if found:
-        needs, ours = (
-            [int(part) for part in one.split(".")] for one in (found[1], version("flint-pay"))
-        )
+        needs, ours = ([int(part) for part in one.split(".")] for one in (found[1], VERSION))
         assert needs <= ours
 
 
@@ -120,6 +119,11 @@ def test_a_contract_needs_a_release_that_there_is(path: Path):
 def test_it_is_named_by_its_place_and_can_be_read(path: Path):
     assert NAME.fullmatch(path.name)
     assert [one.sql for one in read_folders([path.parent]) if one.file.endswith(path.name)] != [""]
+
+
+def test_the_release_is_the_packages():
+    with Path("pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["version"] == VERSION
 
 
 def test_no_two_files_of_a_folder_have_one_number():

@@ -99,6 +99,15 @@ def a_crowd(rng: random.Random, count: int, link_ids: Sequence[str]) -> list[Pur
     ]
 
 
+async def buy_on(shop: Shop, link_id: str, crowd: list[Purchase], is_over: asyncio.Event) -> None:
+    """One buyer after the other until it is over; a load, not as much as the machine can bear."""
+    while not is_over.is_set():
+        one = Purchase(link_id)
+        await one.make(shop)
+        crowd.append(one)
+        await asyncio.sleep(0.1)
+
+
 async def until_settled(shop: Shop) -> None:
     """Wait until nobody waits any more, no payment and no page, and all books agree."""
     live = "SELECT NOT EXISTS (SELECT 1 FROM payment_intents WHERE next_action_at IS NOT NULL)"

@@ -7,7 +7,7 @@ import dataclasses
 import signal
 import subprocess
 
-from tests.faults.crowds import Purchase, until_settled, was_the_truth
+from tests.faults.crowds import Purchase, buy_on, until_settled, was_the_truth
 from tests.faults.scenes import Broken
 from tests.support.proxy import Proxy
 from tests.support.selling import a_link
@@ -22,7 +22,7 @@ async def test_every_service_is_replaced_under_load_and_no_request_fails(broken:
     async with Proxy(shop.url) as door:  # What a load balancer does: new lines to the new one.
         shown = dataclasses.replace(shop, url=door.url)
         buyers = [
-            asyncio.create_task(_buy_on(shown, link["payment_link_id"], crowd, is_over))
+            asyncio.create_task(buy_on(shown, link["payment_link_id"], crowd, is_over))
             for _ in range(4)
         ]
         codes = {role: await _replace(broken, role) for role in ("links", "sessions", "orders")}
@@ -57,13 +57,6 @@ async def test_a_stop_alone_lets_nothing_fall(broken: Broken) -> None:
     assert await was_the_truth(shop, crowd) == {"paid": len(crowd)}
     assert await broken.dead_letters() == 0
     await shop.audit()
-
-
-async def _buy_on(shop: Shop, link_id: str, crowd: list[Purchase], is_over: asyncio.Event) -> None:
-    while not is_over.is_set():
-        crowd.append(Purchase(link_id))
-        await crowd[-1].make(shop)
-        await asyncio.sleep(0.1)  # A load, not as much as the machine can bear.
 
 
 async def _replace(broken: Broken, role: str) -> int:

@@ -195,21 +195,32 @@ async def open_rabbit_shop(
 
     `reroute` may change their environment first, to put something in between.
     """
-    port = free_port()
-    await apply(topology(all_rooms()), amqp_url=amqp_url, management_url=broker.api_url)
-    dsns = {name: await databases.create(tuple(migration_folders()[name])) for name in DATABASES}
-    users = await _broker_users(broker, amqp_url)
-    env = _clean_env() | _environment(port, dsns, users, amqp_url, broker.api_url)
-    env = await reroute(env)
-    shop = Shop("rabbitmq", f"http://localhost:{port}", env, folder, amqp_url=amqp_url)
+    shop = await closed_shop(folder, databases, broker, amqp_url)
+    dsns = [shop.database_url(name) for name in DATABASES]
+    shop.env = await reroute(shop.env)
     try:
         await shop.start()
         shop.demo = await make_demo(shop)
         yield shop
     finally:
         await shop.stop()
-        for dsn in dsns.values():
+        for dsn in dsns:
             await databases.drop(dsn)
+
+
+async def closed_shop(
+    folder: Path, databases: Databases, broker: Broker, amqp_url: str, *, is_migrated: bool = True
+) -> Shop:
+    """Everything that a shop stands on, and nothing that runs."""
+    port, folders = free_port(), migration_folders()
+    await apply(topology(all_rooms()), amqp_url=amqp_url, management_url=broker.api_url)
+    dsns = {
+        name: await databases.create(tuple(folders[name]) if is_migrated else ())
+        for name in DATABASES
+    }
+    users = await _broker_users(broker, amqp_url)
+    env = _clean_env() | _environment(port, dsns, users, amqp_url, broker.api_url)
+    return Shop("rabbitmq", f"http://localhost:{port}", env, folder, amqp_url=amqp_url)
 
 
 def _environment(

@@ -21,11 +21,14 @@ import pytest
 from shared.bus import inbox, outbox
 from shared.bus.service import CLEAN_INBOX
 from shared.bus.tx import Said
+from shared.db import cut as cutting
+from shared.db.cut import cut, held_locks
 from shared.db.pool import connection, transaction
+from shared.errors import Unavailable
 from tests.support.faults import heard, reset, rows, shared_rig, toy_ids
 from tests.support.postgres import Databases
-from tests.support.rigs import CONTEXT, Rig, eventually
-from tests.support.toys import ToyMade, Toys
+from tests.support.rigs import CONTEXT, Rig, call, eventually
+from tests.support.toys import MakeToy, ToyMade, Toys
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +192,56 @@ async def old_inbox_rows(rig: Rig, count: int, *, days: int, reply: bytes | None
             for n in range(count)
         ],
     )
+
+
+async def test_while_a_backup_is_taken_what_was_sent_is_kept_and_not_sent_again(
+    rig: Rig, toys: Toys
+):
+    running = await rig.start(toys.room())
+
+    async with held_locks([rig.dsn], outbox.KEEP_SENT_KEY):
+        await call(running, MakeToy(toy_id="bear"))
+        await eventually(lambda: effects_are(rig, ["bear", "heard-bear"]))
+        kept = "SELECT 1 FROM outbox WHERE lease_until > now() + interval '4 minutes'"
+
+        async def is_kept() -> bool:
+            return len(await rows(rig, kept)) == 1
+
+        await eventually(is_kept)
+        assert await rig.pool.fetchval("SELECT tries FROM outbox") == 0
+
+    await eventually(lambda: nothing_left(rig))
+    assert toys.seen.count("bear") == 1
+
+
+async def test_two_backups_at_once_are_one_too_many(rig: Rig):
+    async with held_locks([rig.dsn], outbox.KEEP_SENT_KEY):
+        with pytest.raises(Unavailable, match="another backup is being taken"):
+            async with held_locks([rig.dsn], outbox.KEEP_SENT_KEY):
+                pass
+
+
+async def test_a_cut_shows_one_moment_and_keeps_nobody_waiting(rig: Rig, toys: Toys):
+    """Its snapshot does not see what was said after it, and sayers go on while it is held."""
+    running = await rig.start(toys.room())
+    await call(running, MakeToy(toy_id="before"))
+
+    async with cut({"toys": rig.dsn}, {"toys": ("inbox", "outbox")}) as moment:
+        await call(running, MakeToy(toy_id="after"))
+        async with transaction(rig.pool) as db:
+            await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            await db.execute(f"SET TRANSACTION SNAPSHOT '{moment.snapshots['toys']}'")
+            seen = [row[0] for row in await db.fetch("SELECT toy_id FROM toys")]
+
+    assert "before" in seen
+    assert "after" not in seen
+    assert moment.paused_seconds < 2
+
+
+async def test_without_a_quiet_moment_there_is_no_cut(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cutting, "LOCK_TRIES", 2)
+    async with transaction(rig.pool) as db:
+        await db.execute("LOCK TABLE outbox IN ROW EXCLUSIVE MODE")
+        with pytest.raises(Unavailable, match="No quiet moment"):
+            async with cut({"toys": rig.dsn}, {"toys": ("inbox", "outbox")}):
+                pass
