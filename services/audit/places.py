@@ -47,6 +47,16 @@ TWO_PLACES: Final = """
     SELECT order_id FROM claims WHERE state IN ('held', 'final')
     GROUP BY merchant_id, order_id HAVING count(*) > 1
 """
+# Both ways: a slug on a link that leads elsewhere or nowhere, and one that leads to a link
+# without being among its own.
+MISNAMED: Final = """
+    SELECT coalesce(named.payment_link_id, there.payment_link_id)
+    FROM (SELECT merchant_id, payment_link_id, unnest(slugs) AS slug FROM links) AS named
+    FULL JOIN (SELECT merchant_id, payment_link_id, slug FROM slugs
+               WHERE removed_at IS NULL) AS there
+        USING (merchant_id, payment_link_id, slug)
+    WHERE named.payment_link_id IS NULL OR there.payment_link_id IS NULL
+"""
 
 COUNTS: Final = """
     SELECT payment_link_id, completed_count AS sales, total_quantity_sold AS quantity FROM links
@@ -106,6 +116,7 @@ RULES: Final = {
     "an event's claimed tickets of a tier are not its claims": TIER_MISCOUNTED,
     "a link's returned places are not its returns": RETURNS_MISCOUNTED,
     "an order has two places": TWO_PLACES,
+    "a link's slugs are not those that lead to it": MISNAMED,
 }
 COUNTED: Final = {
     "sales": "a link's completions are not its paid orders",

@@ -152,6 +152,16 @@ PLACES: Final = (
         {"links": "UPDATE links SET claimed_quantity = 1 WHERE payment_link_id = '{pot}'"},
     ),
     Breach(
+        "a link's slugs are not those that lead to it",
+        "{tea}",
+        {"links": "UPDATE slugs SET removed_at = now() WHERE payment_link_id = '{tea}'"},
+    ),
+    Breach(
+        "a link's slugs are not those that lead to it",
+        "{pot}",
+        {"links": "UPDATE links SET slugs = '{{one,more}}' WHERE payment_link_id = '{pot}'"},
+    ),
+    Breach(
         "an order has two places",
         "{placed_order}",
         {

@@ -34,7 +34,7 @@ def button(url: str, label: str, theme: Mapping[str, str]) -> Button:
     style = {
         "display": "inline-block",
         "padding": "12px 24px",
-        "border": "1px solid rgba(0,0,0,.16)",  # seen where the site has the brand's own colour
+        "border": "1px solid rgba(128,128,128,.4)",  # seen also on a site in the brand's colour
         "border-radius": f"{RADIUS_PX[look.radius]}px",
         "background": look.primary,
         "color": text_color,

@@ -149,7 +149,11 @@ async def find(request: web.Request) -> ShownLink:
         raise not_found("payment link")
     slug = _slug_of(request)
     gateway, query = request.app[GATEWAY], ShowLink(slug=slug)
-    shown = (await gateway.caller.call(query, context=context_of(request))).value
+    try:
+        shown = (await gateway.caller.call(query, context=context_of(request))).value
+    except Refusal:
+        count(request)  # who tries names has only so many tries
+        raise
     gateway.recent_links.put(slug, shown)
     return shown
 

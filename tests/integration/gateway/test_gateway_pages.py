@@ -83,6 +83,19 @@ async def test_too_many_posts_of_one_address_are_a_page_that_says_to_wait(shop: 
     assert int(second.headers["Retry-After"]) > 1
 
 
+async def test_one_address_may_try_only_so_many_names_of_links(shop: Shopfront):
+    shop.gateway.buyer_limit = RateLimit(0.1, 3)
+    shop.services.answers[ShowLink] = lambda asked: (
+        a_shown_link() if asked.slug == "tea" else not_found("payment link")
+    )
+
+    tried = [(await get(shop, f"/l/tea-{number}")).status for number in range(5)]
+    known = [(await get(shop, "/l/tea")).status for _ in range(5)]
+
+    assert tried == [404, 404, 404, 429, 429]
+    assert known == [200] * 5
+
+
 async def test_a_session_without_its_order_yet_is_prepared(shop: Shopfront):
     stands(shop, order=not_found("order"))
 
