@@ -1,8 +1,9 @@
-"""The demo merchant of `flint run`: a key, a link and an open order, made through the bus."""
+"""The demo merchant of `flint run`: a key, links and an open order, made through the bus."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from services.gateway.gateway import Gateway
 from services.gateway.pages.views import DemoLink
 from shared.contracts.base import Context
 from shared.contracts.link_requests import PaymentLinkCreateParams
-from shared.contracts.links import CreateLink, PaymentLink
+from shared.contracts.links import CreateLink
 from shared.contracts.orders import CreateOrder, Order, OrderCreateParams
 from shared.ids import new_id
 
@@ -33,6 +34,40 @@ STANDARD: Final[dict[str, Any]] = {
         }
     ],
     "customer": {"require_email": True},
+}
+DONATION: Final[dict[str, Any]] = {
+    "name": "Plant a tea garden",
+    "description": "Every gift buys seedlings, tools and shade trees for a garden in Ilam.",
+    "mode": "donation",
+    "donation_suggested_amounts": [
+        {"amount": amount, "currency": "USD"} for amount in (1000, 2500, 5000, 10_000)
+    ],
+    "donation_min_amount_money": {"amount": 500, "currency": "USD"},
+    "donation_max_amount_money": {"amount": 500_000, "currency": "USD"},
+    "donation_frequencies": ["one_time", "monthly", "yearly"],
+    "donation_cover_fees": {"percent": 2.9, "fixed_money": {"amount": 30, "currency": "USD"}},
+}
+ADJUSTABLE: Final[dict[str, Any]] = {
+    "name": "Tea evening",
+    "description": "Six teas, poured side by side. Pay what the evening is worth to you.",
+    "line_items": [
+        {
+            "key": "seat",
+            "name": "A seat at the table",
+            "amount_money": {"amount": 4500, "currency": "JPY"},
+            "allow_amount_adjustment": True,
+            "min_amount_money": {"amount": 3000, "currency": "JPY"},
+            "max_amount_money": {"amount": 50_000, "currency": "JPY"},
+            "suggested_amounts": [
+                {"amount": amount, "currency": "JPY"} for amount in (3000, 4500, 6000)
+            ],
+        }
+    ],
+}
+LINKS: Final[Mapping[str, dict[str, Any]]] = {
+    "standard": STANDARD,
+    "donation": DONATION,
+    "adjustable": ADJUSTABLE,
 }
 ORDER: Final[dict[str, Any]] = {
     "line_items": [
@@ -59,15 +94,21 @@ class Demo:
 
 def demo_links(demo: Demo) -> tuple[DemoLink, ...]:
     """The links as the home page offers them."""
-    url = demo.links["standard"]["url"]
-    return (DemoLink(url, STANDARD["name"], STANDARD["description"]),)
+    return tuple(
+        DemoLink(demo.links[name]["url"], params["name"], params["description"])
+        for name, params in LINKS.items()
+    )
 
 
 async def ensure_demo(gateway: Gateway, path: Path) -> Demo:
-    """The demo as it was made on the first start; only the address may have changed since."""
+    """The demo as it was made on the first start; the address may have changed since.
+
+    Links that a newer version shows are added.
+    """
     known = _read(path)
     if known is None:
         known = await make_demo(gateway)
+    known["links"] |= await _make_links(gateway, known["merchant_id"], known["links"])
     url = gateway.public_url
     for link in known["links"].values():
         link["url"] = f"{url}/l/{link['url'].rpartition('/l/')[2]}"
@@ -98,13 +139,12 @@ async def make_demo(gateway: Gateway) -> dict[str, Any]:
     merchant_id = await create_merchant(gateway.pool, MERCHANT, datetime.now(UTC))
     _, secret = await create_api_key(gateway.pool, merchant_id, "test", ["all"], "Demo key")
     context = Context(merchant_id, "test", new_id("req"))
-    link = await _make_link(gateway, context)
     order = await _make_order(gateway, context)
     demo = Demo(
         url=gateway.public_url,
         api_key=secret,
         merchant_id=merchant_id,
-        links={"standard": {"payment_link_id": link.payment_link_id, "url": link.url}},
+        links=await _make_links(gateway, merchant_id),
         order_id=order.order_id,
         path=Path(),
     )
@@ -113,9 +153,17 @@ async def make_demo(gateway: Gateway) -> dict[str, Any]:
     return made
 
 
-async def _make_link(gateway: Gateway, context: Context) -> PaymentLink:
-    command = CreateLink(params=PaymentLinkCreateParams.model_validate(STANDARD))
-    return (await gateway.caller.call(command, context=context)).value
+async def _make_links(
+    gateway: Gateway, merchant_id: str, known: Collection[str] = ()
+) -> dict[str, dict[str, str]]:
+    made = {}
+    for name, params in LINKS.items():
+        if name not in known:
+            context = Context(merchant_id, "test", new_id("req"))
+            command = CreateLink(params=PaymentLinkCreateParams.model_validate(params))
+            link = (await gateway.caller.call(command, context=context)).value
+            made[name] = {"payment_link_id": link.payment_link_id, "url": link.url}
+    return made
 
 
 async def _make_order(gateway: Gateway, context: Context) -> Order:

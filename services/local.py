@@ -34,6 +34,7 @@ from shared.loops import endless
 from shared.payments.registry import Providers, ProviderSettings, open_providers
 
 POOL_SIZE: Final = 8
+START_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: flo
         running = [group.create_task(s.run(services_stop)) for s in shop.services.values()]
         gauges = group.create_task(measure(shop.services.values(), settings))
         async with serving(gateway, settings.host, settings.port):
+            await _all_listen(shop)
             demo = await ensure_demo(gateway, settings.data / "demo.json")
             gateway.demo_links = demo_links(demo)
             is_seeded.set()
@@ -124,6 +126,13 @@ async def _serve(shop: Shop, settings: Settings, stop: asyncio.Event, began: flo
         await asyncio.wait(running, timeout=settings.drain_seconds)
         for task in (*running, gauges):
             task.cancel()
+
+
+async def _all_listen(shop: Shop) -> None:
+    """Until every service takes messages: the demo is made by asking them."""
+    async with asyncio.timeout(START_SECONDS):
+        while not all(map(shop.transport.consumers, shop.services)):
+            await asyncio.sleep(0.01)
 
 
 async def _prepare_databases(postgres: EmbeddedPostgres) -> None:

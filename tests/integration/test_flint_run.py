@@ -50,6 +50,10 @@ async def test_it_keeps_everything_over_a_stop_and_starts_again_in_seconds(folde
         key, link = shop.api_key, shop.demo["links"]["standard"]
         bought = await resolve(shop)
         codes = await shop.stop()
+        path = folder / "data" / "demo.json"
+        older = json.loads(path.read_text())
+        del older["links"]["donation"]  # as a version without it wrote the file
+        path.write_text(json.dumps(older))
 
         began = time.monotonic()
         await shop.start()
@@ -57,8 +61,9 @@ async def test_it_keeps_everything_over_a_stop_and_starts_again_in_seconds(folde
 
         assert codes == {"run": 0}
         assert took_seconds < 5
-        demo = json.loads((folder / "data" / "demo.json").read_text())
+        demo = json.loads(path.read_text())
         assert (demo["api_key"], demo["links"]["standard"]) == (key, link)
+        assert "donation" in demo["links"]
         assert (await pay_order(shop, bought.order_id, "tok_visa"))["status"] == "paid"
         await shop.audit()
 
@@ -100,7 +105,9 @@ async def test_the_demo_file_says_what_a_newcomer_wants(folder: Path) -> None:
 
         assert set(demo) == {"url", "api_key", "merchant_id", "links", "order_id"}
         assert demo["url"] == shop.url
-        assert set(demo["links"]["standard"]) == {"payment_link_id", "url"}
+        assert set(demo["links"]) >= {"standard", "donation", "adjustable"}
+        for link in demo["links"].values():
+            assert set(link) == {"payment_link_id", "url"}
         for word in (demo["url"], demo["api_key"], demo["links"]["standard"]["url"]):
             assert word in shop.log("run")
 

@@ -213,7 +213,7 @@ CHOICES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "quantity 0": (
         lines({"allow_quantity_adjustment": True}),
         {"quantity_overrides": {"tea": 0}},
-        "INVALID_VALUE",
+        "LINE_ITEM_INVALID_QUANTITY",
         "quantity_overrides.tea",
     ),
     "fils that no card knows": (
