@@ -196,7 +196,7 @@ def snapshot(*, settle_seconds: float = 65.0, patience_seconds: float = 900.0) -
 
 
 @app.command
-def audit(*, wait_seconds: float = 15.0) -> None:
+def audit(*, wait_seconds: float = 15.0, every_seconds: float | None = None) -> None:
     """Check the invariants over all databases and the provider's ledger.
 
     Prints what it counted. Exits with 1 and the ids on a breach. Without FLINT_…_DATABASE_URL
@@ -206,9 +206,17 @@ def audit(*, wait_seconds: float = 15.0) -> None:
     ----------
     wait_seconds
         How long a breach may last before it counts: facts travel for a moment.
+    every_seconds
+        Stay and audit again and again, with so long a pause; the outcome is a log line and a
+        metric behind the internal door. SIGTERM ends it.
     """
     from services.auditing import audit_all
 
+    if every_seconds is not None:
+        from services.audit_watch import audit_for_ever
+
+        _run(audit_for_ever(_settings(service="audit"), wait_seconds, every_seconds))
+        return
     if not _run(audit_all(_settings(), wait_seconds)):
         sys.exit(1)
 

@@ -55,9 +55,11 @@ async def run(settings: Settings) -> None:
     await _refuse_taken_port(settings)
     readiness = Readiness(ROLES, stop)
     door = internal_door(readiness, settings.internal_host, settings.internal_port)
-    async with traced("run"), door, AsyncExitStack() as stack:
+    async with door, AsyncExitStack() as stack:
         _say(f"Starting PostgreSQL in {settings.data}/ …")
         postgres = await stack.enter_async_context(EmbeddedPostgres(settings.data / "postgres"))
+        # Only now: a forked child cannot take along the thread that exports spans.
+        await stack.enter_async_context(traced("run"))
         await _prepare_databases(postgres)
         shop = await stack.enter_async_context(open_shop(postgres, settings.public_url))
         for role, service in shop.services.items():

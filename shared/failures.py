@@ -18,7 +18,7 @@ from shared.errors import Refusal, Unavailable
 from shared.redaction import clean
 
 LENGTH_MAX: Final = 300
-FRAMES: Final = 6
+FRAMES: Final = 12
 _NAME: Final = re.compile(r"'[a-z_]{1,32}'")
 # How Python and its libraries quote the value they choke on.
 _QUOTED: Final = re.compile(r"""b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")

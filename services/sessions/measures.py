@@ -9,7 +9,7 @@ from shared.telemetry import metrics
 
 # Bounded: an exact count of millions is not worth reading them all every ten seconds.
 OPEN: Final = """
-    SELECT count(*) FROM (SELECT 1 FROM sessions WHERE status = 'open' LIMIT 100000) AS some
+    SELECT count(*) FROM (SELECT 1 FROM sessions WHERE status = 'open' LIMIT 100000) AS counted
 """
 OVERDUE: Final = """
     SELECT count(*) FROM (
@@ -17,7 +17,7 @@ OVERDUE: Final = """
         WHERE status = 'open' AND live_attempt_id IS NULL
           AND expires_at <= now() - interval '60 seconds'
         LIMIT 100000
-    ) AS some
+    ) AS counted
 """
 
 

@@ -63,10 +63,11 @@ class Meter:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await self._ask_the_database()
                 await self._ask_the_broker()
-        except Exception as error:
-            if not (isinstance(error, Unavailable) or is_outage(error)):
-                raise
-            log.warning("gauges.postponed", reason=describe(error))
+        except Exception as error:  # a gauge that cannot be read never takes a service with it
+            if isinstance(error, Unavailable) or is_outage(error):
+                log.warning("gauges.postponed", reason=describe(error))
+            else:
+                log.exception("gauges.failed")
         else:
             metrics.MEASURED_AT.labels(self._name).set_to_current_time()
 

@@ -93,8 +93,6 @@ UNDECIDED: Final = _gauge("payments_undecided", "Payments whose provider has not
 UNDECIDED_OLDEST: Final = _gauge(
     "payments_undecided_oldest_seconds", "Age of the oldest undecided payment"
 )
-AUDIT_BREACHES: Final = _gauge("audit_breaches", "Invariants broken, at the last audit")
-AUDITED_AT: Final = _gauge("audited_timestamp_seconds", "When the last audit ended")
 
 
 def built(version: str) -> None:

@@ -156,8 +156,8 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def open_local_shop(folder: Path) -> AsyncIterator[Shop]:
-    """`flint run` in an empty folder, on a free port."""
+async def open_local_shop(folder: Path, **extra: str) -> AsyncIterator[Shop]:
+    """`flint run` in an empty folder, on a free port; `extra` are further variables."""
     port = free_port()
     env = _clean_env() | {
         "FLINT_PORT": str(port),
@@ -166,6 +166,7 @@ async def open_local_shop(folder: Path) -> AsyncIterator[Shop]:
         "FLINT_RATE_LIMIT_PER_SECOND": "100000",
         "FLINT_BUYER_RATE_LIMIT_PER_SECOND": "100000",
     }
+    env |= extra
     shop = Shop("local", f"http://localhost:{port}", env, folder)
     try:
         await shop.start()
