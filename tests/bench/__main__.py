@@ -162,6 +162,10 @@ async def bench_local(size: Size, floor: dict[str, float]) -> None:
     with short_folder("bench") as folder:
         async with open_local_shop(folder) as shop:
             await measure(shop, size, floor)
+            await shop.stop()
+            began = time.perf_counter()
+            await shop.start()
+            say(f"  {'a second start, until it serves':<44} {time.perf_counter() - began:9.1f} s")
 
 
 async def bench_rabbitmq(size: Size, common: dict[str, float]) -> None:

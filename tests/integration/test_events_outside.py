@@ -333,6 +333,7 @@ async def test_the_last_place_of_a_link_is_told_with_the_order_it_went_to(
     exhausted = outsider.public(link["payment_link_id"])[-1]
     assert exhausted["requestid"] == REQUEST_ID
     assert exhausted["data"]["previous"] == {
+        "active_count": 0,
         "completed_count": 0,
         "total_quantity_sold": 0,
         "remaining_quantity": 1,

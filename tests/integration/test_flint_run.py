@@ -45,7 +45,7 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-async def test_it_keeps_everything_over_a_stop_and_starts_again_in_seconds(folder: Path) -> None:
+async def test_it_keeps_everything_over_a_stop_and_a_start(folder: Path) -> None:
     async with open_local_shop(folder) as shop:
         key, link = shop.api_key, shop.demo["links"]["standard"]
         bought = await resolve(shop)
@@ -55,12 +55,9 @@ async def test_it_keeps_everything_over_a_stop_and_starts_again_in_seconds(folde
         del older["links"]["donation"]  # as a version without it wrote the file
         path.write_text(json.dumps(older))
 
-        began = time.monotonic()
         await shop.start()
-        took_seconds = time.monotonic() - began
 
         assert codes == {"run": 0}
-        assert took_seconds < 5
         demo = json.loads(path.read_text())
         assert (demo["api_key"], demo["links"]["standard"]) == (key, link)
         assert "donation" in demo["links"]
