@@ -17,15 +17,13 @@ from services.gateway.pages.views import (
     SummaryLine,
     SummaryTax,
     ThreeDSecurePage,
-    Ticket,
     Tip,
     TipOption,
     View,
 )
+from tests.browser.samples_events import CONCERT, CONCERT_REFUSED, FESTIVAL, TICKETS
 from tests.browser.samples_links import (
     ATTAR,
-    CONCERT,
-    FESTIVAL,
     FOUNDATION,
     GIFT,
     GIFT_MONTHLY,
@@ -116,11 +114,6 @@ REFUSED = replace(
     },
 )
 DARK_BRAND = Brand("Onyx & Sons", {"primary_color": "#101010", "font": "serif"}, is_test_mode=True)
-TICKET_SUMMARY = Summary(
-    (SummaryLine("Standing", 2, Amount(5400, "EUR"), Amount(10800, "EUR")),),
-    Amount(10800, "EUR"),
-    Amount(10800, "EUR"),
-)
 RECEIPT = ReceiptPage(
     brand=LIVE,
     order_number="1047",
@@ -132,19 +125,6 @@ RECEIPT = ReceiptPage(
     buyer_email="ada@example.com",
     success_url="https://merchant.example/thanks",
     timezone="America/New_York",
-)
-TICKETS = ReceiptPage(
-    brand=FESTIVAL,
-    order_number="220",
-    paid_at=datetime(2026, 11, 24, 9, 41, tzinfo=UTC),
-    paid=Amount(10800, "EUR"),
-    summary=TICKET_SUMMARY,
-    card_brand="mastercard",
-    card_last4="4444",
-    tickets=(Ticket("NJ-000347", "Standing"), Ticket("NJ-000348", "Standing")),
-    calendar_url="/c/cs_3/event.ics",
-    refunded=Amount(5400, "EUR"),
-    timezone="Europe/Berlin",
 )
 HOME = HomePage(
     "http://localhost:8080",
@@ -230,6 +210,7 @@ SAMPLES = (
     Sample("link-donation-refused", "link.html", OPEN_GIFT_REFUSED, locale="de"),
     Sample("link-amounts", "link.html", ATTAR),
     Sample("link-event", "link.html", CONCERT, locale="en_GB"),
+    Sample("link-event-refused", "link.html", CONCERT_REFUSED, locale="en_GB"),
     Sample("checkout", "checkout.html", CHECKOUT),
     Sample("checkout-plain", "checkout.html", PLAIN_CHECKOUT),
     Sample("checkout-filled", "checkout.html", CHECKOUT, (".test-cards summary", ".test-card")),

@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from dataclasses import replace
-from datetime import UTC, datetime
 from math import sin
 from struct import pack
 from zlib import compress, crc32
@@ -13,7 +12,6 @@ from services.gateway.pages.views import (
     Brand,
     CoverFees,
     CustomField,
-    Event,
     Frequency,
     Legal,
     LinkLine,
@@ -52,9 +50,6 @@ HARBOUR = Brand(
 )
 LIVE = replace(HARBOUR, is_test_mode=False)
 FOUNDATION = Brand("Open Rivers", {"primary_color": "#0f4c81", "radius": "large"})
-FESTIVAL = Brand(
-    "Nightjar Festival", {"primary_color": "#ffcf33", "accent_color": "#ffcf33", "radius": "none"}
-)
 LEGAL = Legal(
     terms_url="https://merchant.example/terms",
     privacy_url="https://merchant.example/privacy",
@@ -193,36 +188,4 @@ ATTAR = LinkPage(
         ),
     ),
     total=Amount(23250, "KWD"),
-)
-CONCERT = LinkPage(
-    brand=FESTIVAL,
-    url="http://flint.test/l/nightjar",
-    action="/l/nightjar",
-    resolution_context="signed",
-    name="Nightjar 2027",
-    description="One night of music under the pines. Doors at seven.",
-    event=Event(datetime(2027, 7, 17, 17, 0, tzinfo=UTC), "Europe/Berlin", "Waldbühne, Berlin"),
-    lines=(
-        LinkLine("early", "Early bird", Amount(3900, "EUR"), is_sold_out=True),
-        LinkLine(
-            "std",
-            "Standing",
-            Amount(5400, "EUR"),
-            quantity=2,
-            is_quantity_adjustable=True,
-            quantity_min=0,
-            quantity_max=8,
-            remaining=11,
-        ),
-        LinkLine(
-            "seat",
-            "Seat",
-            Amount(7200, "EUR"),
-            quantity=0,
-            is_quantity_adjustable=True,
-            quantity_min=0,
-            quantity_max=8,
-        ),
-    ),
-    total=Amount(10800, "EUR"),
 )

@@ -101,10 +101,10 @@ def _read_quantity(
 ) -> None:
     name = f"quantity.{line.key}"
     count = whole_number(form.get(name, ""))
-    if count:
-        quantities[line.key] = count
-    else:
+    if count is None or (count == 0 and not line.is_optional):
         errors[name] = f"Enter how many of {line.name} you want, as a whole number."
+    else:
+        quantities[line.key] = count
 
 
 def _no_amount(line: ResolvedLine, shown: ShownLink, locale: str) -> str:

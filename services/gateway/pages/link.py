@@ -192,7 +192,8 @@ async def _refused(request: web.Request, opened: Opened, refusal: Refusal) -> we
     """The page again, with what was typed and the 'no' beside its field."""
     if refusal.code == CHANGED or refusal.code in LINK_STATES:
         fresh = replace(opened, shown=await find(request))
-        return await _render(request, fresh, 409, is_changed=refusal.code == CHANGED)
+        errors = errors_of(refusal, fresh.shown)  # of one tier that has just sold out
+        return await _render(request, fresh, 409, errors=errors, is_changed=refusal.code == CHANGED)
     if refusal.param == "resolution_context":
         return await _render(request, opened, 400, notice=OLD_PAGE)
     if refusal.kind in ("not_found", "rate_limited"):

@@ -119,6 +119,7 @@ def _line(line: ResolvedLine, chosen: Money, seen_minor: int | None) -> views.Li
         description=line.description or "",
         is_quantity_adjustable=line.allow_quantity_adjustment,
         quantity_min=line.min_quantity,
+        is_optional=line.is_optional,
         quantity_max=_most(line),
         amount_choice=_choice(line) if line.allow_amount_adjustment else None,
         cover_fees=_cover_fees(line.cover_fees, chosen) if line.cover_fees else None,
@@ -157,9 +158,14 @@ def _cover_fees(fees: CoverFees, gift: Money) -> views.CoverFees:
 
 
 def _event(config: EventConfig) -> views.Event | None:
-    if config.event_date is None:
+    if config.event_date is None and config.location is None:
         return None
-    return views.Event(config.event_date, config.timezone or "UTC", config.location or "")
+    return views.Event(
+        starts_at=config.event_date,
+        ends_at=config.event_end_date,
+        timezone=config.timezone or "UTC",
+        location=config.location or "",
+    )
 
 
 def _few(left: int | None) -> int | None:

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from services.gateway.gateway import GATEWAY
-from services.gateway.pages import remembered, views
+from services.gateway.pages import remembered, tickets, views
 from services.gateway.pages.answer import context_of, page, see_other
 from services.gateway.pages.checkout import brand
 from services.gateway.pages.checkout_view import filled_in
@@ -41,11 +41,33 @@ async def show(request: web.Request) -> web.Response:
     return answer
 
 
+async def calendar(request: web.Request) -> web.Response:
+    """`/c/{id}/receipt.ics`: the event of the tickets, for a calendar."""
+    checkout_session_id = id_of(request)
+    seen = await look(request, checkout_session_id)
+    order = seen.order if seen else None
+    event = tickets.event_of(order) if order else None
+    if order is None or event is None:
+        raise not_found("calendar file")
+    url = f"{request.app[GATEWAY].public_url}/c/{checkout_session_id}/receipt"
+    file = tickets.calendar(order, event, url)
+    if file is None:
+        raise not_found("calendar file")
+    headers = {
+        "Content-Disposition": 'attachment; filename="event.ics"',
+        "Cache-Control": "no-store",
+    }
+    return web.Response(
+        body=file, content_type=tickets.CALENDAR_TYPE, charset="utf-8", headers=headers
+    )
+
+
 async def _view(
     request: web.Request, seen: Seen, order: Order, buyer_email: str
 ) -> views.ReceiptPage:
     session, sums = seen.session, order.net_amounts
     intent = await _paid_by(request, seen)
+    event = tickets.event_of(order)
     return views.ReceiptPage(
         brand=await brand(request, seen),
         order_number=order.order_number,
@@ -57,6 +79,12 @@ async def _view(
         buyer_email=buyer_email,
         refunded=amount_of(sums.refunded_money) if sums.refunded_money.amount else None,
         wish=wish_of(order.donation_frequency),
+        tickets=tickets.shown(order.tickets),
+        event_name=event.name if event else "",
+        event=tickets.shown_event(event) if event else None,
+        calendar_url=f"/c/{session.checkout_session_id}/receipt.ics"
+        if event and event.event_date
+        else "",
         success_url=filled_in(session.redirects.success_redirect_url, session),
         legal=legal_of(session.legal),
     )

@@ -12,11 +12,9 @@ from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time
 from babel.numbers import format_currency, get_currency_symbol
 from iso4217 import Currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -24,12 +22,12 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from services.gateway.pages import amounts, theme
-from services.gateway.pages.views import Amount, View
+from services.gateway.pages.moments import DayStyle, format_moment, format_period, place_of_zone
+from services.gateway.pages.views import Amount, Event, View
+from services.gateway.pictures import qr
 
 GATEWAY = Path(__file__).resolve().parent.parent
 STATIC = GATEWAY / "static"
-
-DayStyle = Literal["full", "long"]
 
 _HREF = re.compile(r"https?://[^\s\\]+|/(?![/\\])[^\s\\]*|[?#][^\s\\]*", re.IGNORECASE)
 _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
@@ -106,17 +104,6 @@ def major_text(amount_minor: int, currency: str) -> str:
     return f"{Decimal(amount_minor).scaleb(-exponent_of(currency)):f}"
 
 
-def format_moment(
-    moment: datetime, timezone: str = "UTC", locale: str = "en", *, day: DayStyle = "full"
-) -> str:
-    """With the zone named: an event's time means nothing without it."""
-    zone = ZoneInfo(timezone)
-    date = format_date(moment.astimezone(zone), day, locale=locale)
-    clock = format_time(moment, "short", tzinfo=zone, locale=locale)
-    clock = clock.replace("\u202f", "\u00a0")  # many fonts have no narrow space and show none
-    return f"{date}, {clock} {moment.astimezone(zone).tzname()}"
-
-
 @lru_cache(maxsize=1024)
 def _pattern(currency: str, exponent: int, locale: str) -> str:
     decimals = "." + "0" * exponent if exponent else ""
@@ -172,7 +159,8 @@ def _environment() -> Environment:
         asset=asset, integrity=_integrity, countries=_countries, group_mark=amounts.group_mark
     )
     env.filters.update(
-        money=_money, moment=_moment, major=_major, written=_written, exponent=_exponent,
+        money=_money, moment=_moment, period=_period, zone_city=_zone_city, qr=_qr,
+        major=_major, written=_written, exponent=_exponent,
         href=_href, image=theme.image_url, dom_id=dom_id, pair=_pair, bdi=_bdi, unturned=_unturned,
     )  # fmt: skip
     return env
@@ -193,6 +181,22 @@ def _moment(context: Context, moment: datetime, timezone: str, day: DayStyle = "
 @pass_context
 def _written(context: Context, amount: Amount) -> str:
     return amounts.written(*amount, locale=context["locale"])
+
+
+@pass_context
+def _period(context: Context, event: Event) -> str:
+    assert event.starts_at is not None, "the template looked"
+    return format_period(event.starts_at, event.ends_at, event.timezone, context["locale"])
+
+
+@pass_context
+def _zone_city(context: Context, timezone: str) -> str:
+    return place_of_zone(timezone, context["locale"])
+
+
+def _qr(text: str, label: str) -> Markup:
+    """Drawn by our own code, the label escaped there: the one markup that is not a template's."""
+    return Markup(qr.inline(text, label))  # noqa: S704
 
 
 def _major(amount: Amount) -> str:

@@ -32,6 +32,7 @@ def page_routes(gateway: Gateway) -> list[web.RouteDef]:
         web.get(f"{SESSION}/return", checkout.come_back),
         web.get(f"{SESSION}/status", live.status, allow_head=False),
         web.get(f"{SESSION}/receipt", receipt.show),
+        web.get(f"{SESSION}/receipt.ics", receipt.calendar),
     ]
     if gateway.providers is not None and "sandbox" in gateway.providers:
         routes += [web.get(CHALLENGE, sandbox.show), web.post(CHALLENGE, sandbox.decide)]

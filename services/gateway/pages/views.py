@@ -116,6 +116,7 @@ class LinkLine:
     description: str = ""
     is_quantity_adjustable: bool = False
     quantity_min: int = 1
+    is_optional: bool = False  # none may be taken, too
     quantity_max: int | None = None
     amount_choice: AmountChoice | None = None
     cover_fees: CoverFees | None = None
@@ -143,7 +144,8 @@ class Frequency:
 
 @dataclass(frozen=True)
 class Event:
-    starts_at: datetime
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
     timezone: str = "UTC"
     location: str = ""
 
@@ -262,6 +264,7 @@ class ThreeDSecurePage:
 class Ticket:
     code: str
     name: str
+    scanned: str  # what its QR code says
 
 
 @dataclass(frozen=True)
@@ -278,6 +281,8 @@ class ReceiptPage:
     refunded: Amount | None = None
     wish: str = ""  # "Monthly": how often the donor would like to give
     tickets: tuple[Ticket, ...] = ()
+    event_name: str = ""
+    event: Event | None = None
     calendar_url: str = ""
     success_url: str = ""  # "Return to merchant"
     legal: Legal = Legal()

@@ -34,6 +34,16 @@ def draw(url: str, form: Format, size: int) -> Picture:
     return picture_of(body, TYPES[form])
 
 
+def inline(text: str, label: str) -> str:
+    """A small code as part of a page, as large as the page's style makes it."""
+    code = segno.make_qr(text, error=CORRECTION)
+    drawn = code.svg_inline(
+        border=QUIET_MODULES, light="#fff", omitsize=True, svgclass="qr", lineclass=None,
+        title=label,
+    )  # fmt: skip
+    return '<svg role="img"' + drawn.removeprefix("<svg")
+
+
 def _modules(code: segno.QRCode) -> int:
     """How many modules wide it is, its quiet zone included."""
     return len(code.matrix) + 2 * QUIET_MODULES

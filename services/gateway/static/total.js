@@ -81,8 +81,12 @@ function atBound(button) {
 for (const button of form.querySelectorAll("[data-step-by]")) {
   button.addEventListener("click", () => {
     const input = inputOf(button);
+    const was = Number(input.value);
     if (button.dataset.stepBy < 0) input.stepDown();
     else input.stepUp();
+    // Sold so many at a time or not at all: one step from none to the least of it, and back.
+    const least = Number(input.dataset.least || 0);
+    if (Number(input.value) < least) input.value = Number(input.value) > was ? least : 0;
     refresh();
   });
 }

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.gateway.pages.moments import format_moment
 from services.gateway.pages.render import (
     ASSETS,
     STATIC,
     asset,
     format_amount,
-    format_moment,
     known_locale,
     security_headers,
 )
