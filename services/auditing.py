@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from services.audit import messages, money, pages, places
+from services.audit import messages, money, pages, places, tickets
 from services.audit.report import Report
 from services.installed import databases
 from services.rooms import ROLES
@@ -56,6 +56,7 @@ async def _look(pools: Mapping[str, Pool], ledger: AsyncIterator[money.LedgerEnt
     await money.check(orders, ledger, log, report)
     await pages.check(sessions, orders, log, report)
     await places.check(links, sessions, orders, report)
+    await tickets.check(links, orders, report)
     return report
 
 

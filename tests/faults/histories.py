@@ -133,16 +133,22 @@ async def _live_a_day(market: Market) -> dict[str, str]:
     await market.close(closed)
     placed = await market.visit(pot)
     (placed_attempt,) = await market.pay(placed, "tok_visa")
+    gala = await market.link(mode="event", line_items=[TEA | {"max_total_quantity": 5}])
+    seated, seatless = await market.visit(gala), await market.visit(gala)
+    await market.pay(seated, "tok_visa")
     sessions = {
         "paid": paid,
         "retried": retried,
         "unpaid": unpaid,
         "closed": closed,
         "placed": placed,
+        "seated": seated,
+        "seatless": seatless,
     }
     return {
         "tea": tea,
         "pot": pot,
+        "gala": gala,
         "paid_attempt": paid_attempt,
         "failed_first": failed_first,
         "failed": failed,

@@ -14,15 +14,16 @@ import asyncpg
 import pytest
 
 import services.audit
-from services.audit import money, pages, places
+from services.audit import money, pages, places, tickets
 from services.auditing import audit
 from tests.faults.breaches import Breach
 from tests.faults.breaches_of_money import MESSAGES, MONEY
 from tests.faults.breaches_of_pages import PAGES, PLACES
+from tests.faults.breaches_of_tickets import TICKETS
 from tests.faults.histories import ORIGIN, make_history
 from tests.support.postgres import Databases
 
-BREACHES = (*MESSAGES, *MONEY, *PAGES, *PLACES)
+BREACHES = (*MESSAGES, *MONEY, *PAGES, *PLACES, *TICKETS)
 FLINT = str(Path(sys.executable).parent / "flint")
 
 
@@ -113,7 +114,8 @@ async def test_what_is_only_on_its_way_is_no_breach(books: Books) -> None:
 
 def _rules() -> set[str]:
     """Every rule's name, from the auditor's own sources."""
-    named: set[str] = {*money.RULES, *pages.RULES, *places.RULES, *places.COUNTED.values()}
+    named: set[str] = {*money.RULES, *pages.RULES, *places.RULES, *tickets.RULES}
+    named |= {*places.COUNTED.values()}
     for path in Path(services.audit.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "breach":

@@ -243,7 +243,9 @@ OPERATIONS: Final = (
         reply_example=examples.LINK,
         description="Only `name` is required. One currency per link; a line needs only its price. "
         "A donation that names no sum is in USD. A link with a `plan_id` is kept, and sells once "
-        "plans are sold.",
+        "plans are sold. The lines of an event are its tiers: a buyer takes tickets of one or of "
+        "several, 1 to 100 in all; `allow_quantity_adjustment: false` sells a tier in blocks of "
+        "its `quantity`, and one that is sold out is shown and never sold.",
     ),
     Operation(
         "GET",
@@ -279,7 +281,8 @@ OPERATIONS: Final = (
         example={"max_completions": 200, "theme": {"primary_color": "#0b5fff"}},
         reply_example=examples.LINK,
         description="Config objects merge field by field, `null` clears, what is absent stays. "
-        "Metadata merges too. Sessions that are already made keep what they froze.",
+        "Metadata merges too. Sessions that are already made keep what they froze. "
+        "A cap may be lowered below what is sold: nothing is cancelled, and `warnings` says so.",
     ),
     Operation(
         "POST",
@@ -365,6 +368,7 @@ OPERATIONS: Final = (
             "CUSTOM_FIELD_REQUIRED",
             "CUSTOM_FIELD_INVALID",
             "LINE_ITEM_INVALID_QUANTITY",
+            "EVENT_TICKET_QUANTITY_REQUIRED",
             "AMOUNT_OUT_OF_RANGE",
             "CURRENCY_MISMATCH",
             "COUPON_NOT_FOUND",
