@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.audit.report import Report
-from shared.db.pool import Pool
+from shared.db.pool import Pool, fetch, fetchval
 
 ON_THEIR_WAY_SECONDS: Final = 10.0
 
@@ -57,12 +57,12 @@ BOUGHT: Final = """
 
 async def check(links: Pool, orders: Pool, report: Report) -> None:
     """All rules about tickets, and what each tier of an event has sold."""
-    report.count("tickets", await orders.fetchval("SELECT count(*) FROM tickets"))
+    report.count("tickets", await fetchval(orders, "SELECT count(*) FROM tickets"))
     for rule, sql in RULES.items():
-        report.breach(rule, [row[0] for row in await orders.fetch(sql)])
+        report.breach(rule, [row[0] for row in await fetch(orders, sql)])
     # What had certainly arrived before we looked, and what there was after.
     least = await _bought(orders, ON_THEIR_WAY_SECONDS)
-    rows = await links.fetch(TIERS)
+    rows = await fetch(links, TIERS)
     most = await _bought(orders, 0.0)
     for row in rows:
         name, sold = row["payment_link_id"], row["tiers_sold"]
@@ -76,6 +76,6 @@ async def check(links: Pool, orders: Pool, report: Report) -> None:
 
 async def _bought(orders: Pool, seconds: float) -> Mapping[str, dict[str, int]]:
     bought: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for row in await orders.fetch(BOUGHT, seconds):
+    for row in await fetch(orders, BOUGHT, seconds):
         bought[row["payment_link_id"]][row["key"]] = row["pieces"]
     return bought

@@ -39,9 +39,7 @@ TICKETS: Final = (
     Breach(
         "an event's sold tickets of a tier are not those of its paid orders",
         "{gala} tea",
-        {
-            "links": "UPDATE links SET tiers_sold = '{{\"tea\": 2}}' WHERE payment_link_id = '{gala}'"
-        },
+        {"links": "UPDATE links SET tiers_sold = '{{\"tea\": 2}}' WHERE mode = 'event'"},
     ),
     Breach(
         "an event's sold tickets of a tier are not those of its paid orders",

@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 
-from tests.browser import samples, samples_links
+from tests.browser import samples, samples_events, samples_links
 from tests.support.rendered import field_of, page, text_of
 
 
@@ -108,7 +108,7 @@ def test_a_changed_link_says_so_and_shows_the_price_before() -> None:
 
 
 def test_a_sold_out_tier_has_no_quantity_to_choose() -> None:
-    html = page("link.html", samples_links.CONCERT)
+    html = page("link.html", samples_events.CONCERT)
 
     assert 'name="quantity.early"' not in html
     assert "Sold out" in html
