@@ -11,20 +11,23 @@ from services.sessions.domain import Session
 from shared.contracts.configs import HostedConfigs
 from shared.contracts.links import LinkResolved, Offer, OfferLine
 from shared.contracts.orders import AttemptRefused, NetAmounts, OrderFact, OrderPaid
-from shared.contracts.payments import PaymentIntentFact
+from shared.contracts.payments import PaymentIntentFact, PaymentIntentFailed
 from shared.contracts.sessions import (
     CheckoutSessionCreateParams,
     CreateSession,
     Payer,
     PaySession,
+    ShownSession,
+    ShowSession,
 )
 from shared.money import money
 from tests.builders_links import NEVER, NOON, usd
-from tests.support.desk import MERCHANT, ORIGIN
+from tests.support.desk import MERCHANT, ORIGIN, Desk
 
 F = TypeVar("F", bound=OrderFact)
 I = TypeVar("I", bound=PaymentIntentFact)  # noqa: E741  (an intent's fact)
 DAY = timedelta(days=1)
+LATER = NOON + timedelta(minutes=1)
 
 
 def ulid(number: int = 1) -> str:
@@ -135,3 +138,28 @@ def refused(attempt_id: str, number: int = 1, code: str = "ORDER_CONFLICT") -> A
         failure_code=code,
         failure_message="The price changed.",
     )
+
+
+def paying_session(attempt_id: str = "pi_1", **given: Any) -> Session:
+    session, _ = a_session(**given).pay(paying(), attempt_id=attempt_id, now=NOON)
+    return session
+
+
+def failed(session: Session, attempt_id: str = "pi_1", **given: Any):
+    msg = said_of_intent(PaymentIntentFailed, attempt_id, **given)
+    return session.intent_failed(msg, LATER)
+
+
+async def shown(sessions: Desk, number: int = 1) -> ShownSession:
+    reply = (await sessions(ShowSession(checkout_session_id=cs(number)))).reply
+    assert isinstance(reply, ShownSession)
+    return reply
+
+
+async def status(sessions: Desk, number: int = 1) -> str:
+    return (await shown(sessions, number)).checkout_session.status
+
+
+async def pressed_pay(sessions: Desk, number: int = 1) -> str:
+    """A buyer pays: the id of the attempt."""
+    return str((await sessions(paying(cs(number)))).reply.attempt_id)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import aio_pika
+import orjson
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
@@ -20,11 +21,11 @@ from shared.bus.rabbitmq import RabbitTransport
 from shared.bus.room import Room
 from shared.bus.service import Service
 from shared.bus.topology import queues_of, topology
-from shared.contracts.base import Event
+from shared.contracts.base import Envelope, Event
 from tests.support.postgres import Databases
 from tests.support.rabbit import Vhosts
-from tests.support.rigs import DELAYS, Kind, Rig, Running, open_rig
-from tests.support.toys import Toys
+from tests.support.rigs import CONTEXT, DELAYS, Kind, Rig, Running, open_rig
+from tests.support.toys import PaintToy, ToyMade, Toys
 
 BUS_TABLES: Final = "outbox, inbox, dead_letters, subject_sequences, toys"
 
@@ -220,3 +221,35 @@ class CuttingProxy:
                 client.write(received)
                 await client.drain()
         client.close()
+
+
+async def effects_are(rig: Rig, expected: Sequence[str]) -> bool:
+    """Whether the toys table holds exactly these."""
+    return await toy_ids(rig) == sorted(expected)
+
+
+async def nothing_left(rig: Rig) -> bool:
+    """Whether the outbox is empty."""
+    return not await rows(rig, "SELECT 1 FROM outbox")
+
+
+def a_paint(toy_id: str) -> Envelope:
+    """A request to a world handler."""
+    message = PaintToy(toy_id=toy_id, colour="red")
+    return Envelope(f"evt_{toy_id}", message.topic, message.to_json(), CONTEXT)
+
+
+def a_fact(message_id: str, toy_id: str, topic: str = "toy.made") -> Envelope:
+    """A toy that was made, as a publisher hands it over."""
+    body = orjson.dumps({"toy_id": toy_id})
+    return Envelope(message_id, topic, body, CONTEXT, source="toys", subject=toy_id, sequence=1)
+
+
+async def receive(running: Running, event: ToyMade) -> None:
+    """Deliver without waiting for what becomes of it."""
+    envelope = Envelope(f"evt_{event.toy_id}", event.topic, event.to_json(), CONTEXT)
+
+    async def deliver() -> None:
+        await running.service.consumer.receive(envelope, lane="in", is_redelivered=False)
+
+    running.tasks.insert(0, asyncio.create_task(deliver()))

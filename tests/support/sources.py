@@ -12,6 +12,7 @@ ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = sorted(
     path for room in ("shared", "services") for path in (ROOT / room).rglob("*.py")
 )
+TESTS: Final = sorted((ROOT / "tests").rglob("*.py"))
 MIGRATIONS: Final = sorted(
     path for room in ("shared", "services") for path in (ROOT / room).rglob("*.sql")
 )

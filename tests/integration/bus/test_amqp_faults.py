@@ -21,13 +21,22 @@ from yarl import URL
 from shared.bus import rabbitmq
 from shared.bus.rabbitmq import RabbitTransport
 from shared.bus.transport import NotConfirmed
-from shared.contracts.base import Envelope, Query
+from shared.contracts.base import Query
 from shared.errors import Unavailable
-from tests.support.faults import heard, parked, reset, rows, shared_rig, start_at_once, toy_ids
+from tests.support.faults import (
+    a_fact,
+    heard,
+    parked,
+    reset,
+    rows,
+    shared_rig,
+    start_at_once,
+    toy_ids,
+)
 from tests.support.postgres import Databases
 from tests.support.rabbit import Vhosts
 from tests.support.rabbit_node import RabbitNode
-from tests.support.rigs import CONTEXT, Rig, Running, call, eventually
+from tests.support.rigs import Rig, Running, call, eventually
 from tests.support.toys import CountToys, MakeToy, ToyCount, ToyMade, Toys
 
 
@@ -56,11 +65,6 @@ async def rig(module_rig: Rig) -> AsyncIterator[Rig]:
     await reset(module_rig)
 
 
-@pytest.fixture
-def toys() -> Toys:
-    return Toys()
-
-
 def impatient(rig: Rig) -> None:
     """The broker is declared dead after 6 s instead of 33 s."""
     rig.amqp_url = str(URL(rig.amqp_url).update_query(heartbeat="1"))
@@ -78,7 +82,9 @@ async def test_a_frozen_broker_kills_no_loop_and_everything_arrives_when_it_wake
     rabbit_node.pause()
     try:
         publishing = [
-            asyncio.create_task(running.transport.publish("event", a_fact(f"direct-{n}")))
+            asyncio.create_task(
+                running.transport.publish("event", a_fact(f"evt_{n}", f"direct-{n}"))
+            )
             for n in range(3)
         ]
         await rig.emit(*(ToyMade(toy_id=name) for name in names))
@@ -108,7 +114,7 @@ async def test_a_disk_alarm_keeps_every_row_and_everything_arrives_when_it_ends(
         await eventually(lambda: is_in_alarm(rabbit_node))
         began = time.monotonic()
         with pytest.raises(NotConfirmed):
-            await running.transport.publish("event", a_fact("unknown"))
+            await running.transport.publish("event", a_fact("evt_unknown", "unknown"))
         with pytest.raises(Unavailable):
             await call(running, CountToys(), timeout_seconds=1)
         assert time.monotonic() - began < 4, "every wait has a bound"
@@ -191,11 +197,6 @@ async def test_channels_never_grow_however_much_is_published_and_asked(
     ours = [one for one in found.splitlines() if '"connection_name","toys-' in one]
     assert len(ours) == 2
     assert all(one.startswith("10\t") for one in ours)
-
-
-def a_fact(toy_id: str) -> Envelope:
-    message = ToyMade(toy_id=toy_id)
-    return Envelope(f"evt_{toy_id}", message.topic, message.to_json(), CONTEXT, source="toys")
 
 
 async def pour(rig: Rig, names: Iterable[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,29 +12,15 @@ from shared.bus import consumer, outbox
 from shared.bus.fate import Fate
 from shared.contracts.base import Envelope
 from shared.db.pool import connection
-from tests.support.faults import reset, shared_rig
-from tests.support.postgres import Databases
 from tests.support.rigs import CONTEXT, Rig, Running, call
 from tests.support.toys import MakeToy, ToyMade, Toys
 
 COMMITS = "SELECT count(DISTINCT xmin::text) FROM inbox WHERE handler LIKE $1"
 
 
-@pytest.fixture(scope="module")
-async def module_rig(databases: Databases) -> AsyncIterator[Rig]:
-    async with shared_rig("local", databases) as rig:
-        yield rig
-
-
 @pytest.fixture
-async def rig(module_rig: Rig) -> AsyncIterator[Rig]:
-    yield module_rig
-    await reset(module_rig)
-
-
-@pytest.fixture
-def toys() -> Toys:
-    return Toys()
+def rig(local_rig: Rig) -> Rig:
+    return local_rig
 
 
 async def test_a_batch_costs_one_commit_and_one_write(
@@ -61,16 +46,11 @@ async def test_a_batch_costs_one_commit_and_one_write(
     assert max(writes) > 8
 
 
-@pytest.mark.parametrize("unhurried, commits", [((ToyMade,), 1), ((), 3)])
-async def test_only_facts_nobody_waits_for_wait_for_company(
-    rig: Rig,
-    toys: Toys,
-    unhurried: tuple[type[ToyMade], ...],
-    commits: int,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_facts_nobody_waits_for_wait_for_company(
+    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(consumer, "LINGER_SECONDS", 1.0)
-    running = await rig.start(replace(toys.room(), unhurried=unhurried))
+    running = await rig.start(replace(toys.room(), unhurried=(ToyMade,)))
 
     one = asyncio.create_task(receive(running, "bear"))
     await asyncio.sleep(0.1)  # long enough to be handled, not long enough to stop waiting
@@ -79,7 +59,17 @@ async def test_only_facts_nobody_waits_for_wait_for_company(
     fates = await asyncio.gather(one, two, receive(running, "hare"))
 
     assert set(fates) == {Fate.ACK}
-    assert await rig.pool.fetchval(COMMITS, "%on_made") == commits
+    assert await rig.pool.fetchval(COMMITS, "%on_made") == 1
+
+
+async def test_a_fact_somebody_waits_for_waits_for_nobody(
+    rig: Rig, toys: Toys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(consumer, "LINGER_SECONDS", 60.0)
+    running = await rig.start(toys.room())
+
+    async with asyncio.timeout(5):
+        assert await receive(running, "bear") is Fate.ACK
 
 
 async def test_commits_wait_for_the_disk_by_the_servers_own_setting(rig: Rig):

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from shared.bus import consumer
 from shared.bus.fate import ATTEMPTS_MAX, Fate
 from shared.contracts.base import Envelope
 from shared.db.pool import open_pool
-from tests.support.faults import CuttingProxy, heard, parked, reset, shared_rig, toy_ids
-from tests.support.postgres import Databases
-from tests.support.rabbit import Broker, Vhosts
+from tests.support.faults import CuttingProxy, heard, parked, toy_ids
 from tests.support.rigs import CONTEXT, Rig, eventually
 from tests.support.toys import Toys
 
 LAST_TRY = Envelope("evt_1", "toy.made", b'{"toy_id":"bear"}', CONTEXT, attempt=ATTEMPTS_MAX)
 
 
-@pytest.fixture(scope="module")
-async def module_rig(databases: Databases, vhosts: Vhosts, broker: Broker) -> AsyncIterator[Rig]:
-    async with shared_rig("rabbitmq", databases, vhosts, broker.api_url) as rig:
-        yield rig
-
-
 @pytest.fixture
-async def rig(module_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+def rig(rabbit_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
     # As if the half minute were over for which a message is held.
     monkeypatch.setattr(consumer, "DATABASE_WAIT_SECONDS", 0.0)
-    pool = module_rig.pool
-    yield module_rig
-    module_rig.pool = pool
-    await reset(module_rig)
+    return rabbit_rig
 
 
 async def test_on_its_last_try_a_message_waits_for_the_database_and_is_not_buried(rig: Rig):

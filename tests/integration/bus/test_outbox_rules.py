@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,27 +24,14 @@ from shared.db import cut as cutting
 from shared.db.cut import cut, held_locks
 from shared.db.pool import connection, transaction
 from shared.errors import Unavailable
-from tests.support.faults import heard, reset, rows, shared_rig, toy_ids
-from tests.support.postgres import Databases
+from tests.support.faults import effects_are, heard, nothing_left, rows, toy_ids
 from tests.support.rigs import CONTEXT, Rig, call, eventually
 from tests.support.toys import MakeToy, ToyMade, Toys
 
 
-@pytest.fixture(scope="module")
-async def module_rig(databases: Databases) -> AsyncIterator[Rig]:
-    async with shared_rig("local", databases) as rig:
-        yield rig
-
-
 @pytest.fixture
-async def rig(module_rig: Rig) -> AsyncIterator[Rig]:
-    yield module_rig
-    await reset(module_rig)
-
-
-@pytest.fixture
-def toys() -> Toys:
-    return Toys()
+def rig(local_rig: Rig) -> Rig:
+    return local_rig
 
 
 async def test_a_row_that_commits_after_a_higher_one_is_not_lost(rig: Rig, toys: Toys):
@@ -174,14 +160,6 @@ async def say(db: Any, event: ToyMade) -> int:
     now = datetime.now(UTC)
     (row,) = await outbox.write(db, said, [], source="toys", now=now, lease_by="nobody")
     return row.id
-
-
-async def effects_are(rig: Rig, expected: list[str]) -> bool:
-    return await toy_ids(rig) == sorted(expected)
-
-
-async def nothing_left(rig: Rig) -> bool:
-    return not await rows(rig, "SELECT 1 FROM outbox")
 
 
 async def old_inbox_rows(rig: Rig, count: int, *, days: int, reply: bytes | None = None) -> None:

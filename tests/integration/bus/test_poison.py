@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,41 +16,21 @@ from shared.bus.tx import Tx
 from shared.bus.wire import CLOUDEVENTS, MESSAGE_BYTES_MAX, cloudevent
 from shared.contracts.base import Envelope
 from tests.support.faults import (
+    a_fact,
+    effects_are,
     heard,
     parked,
-    reset,
     rows,
     send_raw,
-    shared_rig,
-    toy_ids,
     waiting_in,
 )
-from tests.support.postgres import Databases
-from tests.support.rabbit import Broker, Vhosts
-from tests.support.rigs import CONTEXT, Rig, eventually
+from tests.support.rigs import Rig, eventually
 from tests.support.toys import ToyMade, Toys
 
 
-@pytest.fixture(scope="module")
-async def module_rig(databases: Databases, broker: Broker, vhosts: Vhosts) -> AsyncIterator[Rig]:
-    async with shared_rig("rabbitmq", databases, vhosts, broker.api_url) as rig:
-        yield rig
-
-
 @pytest.fixture
-async def rig(module_rig: Rig) -> AsyncIterator[Rig]:
-    yield module_rig
-    await reset(module_rig)
-
-
-@pytest.fixture
-def toys() -> Toys:
-    return Toys()
-
-
-def a_fact(message_id: str, toy_id: str) -> Envelope:
-    body = orjson.dumps({"toy_id": toy_id})
-    return Envelope(message_id, "toy.made", body, CONTEXT, source="toys", subject=toy_id)
+def rig(rabbit_rig: Rig) -> Rig:
+    return rabbit_rig
 
 
 GOOD: Final = {"x-event-id": "evt_x"}
@@ -162,7 +142,3 @@ async def test_a_record_that_cannot_be_kept_takes_no_other_with_it(rig: Rig, toy
 
 async def nothing_waits(rig: Rig) -> bool:
     return not await rows(rig, "SELECT 1 FROM outbox") and not await waiting_in(rig, "toys.in")
-
-
-async def effects_are(rig: Rig, expected: list[str]) -> bool:
-    return await toy_ids(rig) == sorted(expected)

@@ -15,11 +15,6 @@ from tests.support.rigs import CONTEXT, Kind, Rig, call, eventually, open_rig
 from tests.support.toys import CountToys, MakeToy, PaintToy, ToyMade, Toys
 
 
-@pytest.fixture
-def toys() -> Toys:
-    return Toys()
-
-
 @pytest.fixture(params=["local", "rabbitmq"])
 async def rig(
     request: pytest.FixtureRequest,

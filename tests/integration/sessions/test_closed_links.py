@@ -9,8 +9,7 @@ from shared.contracts.links import LinkDeactivated
 from shared.contracts.payments import PaymentIntentFailed
 from shared.contracts.sessions import SessionClosed
 from tests.builders_links import NEVER, NOON, a_link
-from tests.builders_sessions import cs, resolved, said_of_intent
-from tests.integration.sessions.test_session_news import pressed_pay, status
+from tests.builders_sessions import cs, pressed_pay, resolved, said_of_intent, status
 from tests.support.desk import MERCHANT, Desk
 
 
