@@ -78,21 +78,16 @@ KEEP: Final = """
 
 _LIST: Final = f"""
     SELECT {COLUMNS} FROM links
-    WHERE merchant_id = $1 AND mode_environment = $2
-      AND (:sort, payment_link_id) :beyond (coalesce($3::timestamptz, ':start'), $4)
-      AND created_at > coalesce($5::timestamptz, '-infinity')
-      AND created_at < coalesce($6::timestamptz, 'infinity')
-      AND updated_at > coalesce($7::timestamptz, '-infinity')
-      AND updated_at < coalesce($8::timestamptz, 'infinity')
+    WHERE :common
       AND ($9::text IS NULL OR name ILIKE $9 OR description ILIKE $9)
       AND ($10::text IS NULL OR status = $10)
       AND ($11::text IS NULL OR mode = $11)
       AND ($12::boolean IS NULL OR (plan_id IS NOT NULL) = $12)
-    ORDER BY :sort :direction, payment_link_id :direction
+    :order
     LIMIT $13
 """
 
-LIST: Final = keyset.statements(_LIST, ("created_at", "updated_at"))
+LIST: Final = keyset.statements(_LIST, ("created_at", "updated_at"), id_name="payment_link_id")
 
 
 def link_of(row: Record, origin: str) -> Link:
@@ -193,13 +188,7 @@ async def list_links(tx: Tx, msg: ListLinks) -> Page[PaymentLink]:
     """One page of the merchant's links."""
     rows = await tx.db.fetch(
         LIST[msg.sort_field, msg.sort_direction],
-        tx.merchant_id,
-        tx.mode,
-        *keyset.beyond(msg.after),
-        msg.created_after,
-        msg.created_before,
-        msg.updated_after,
-        msg.updated_before,
+        *keyset.common(tx, msg),
         keyset.like(msg.query),
         msg.status,
         msg.mode,

@@ -125,12 +125,7 @@ FORGET_CLOSED_LINKS: Final = """
 
 _LIST: Final = f"""
     SELECT {_COLUMNS} FROM sessions
-    WHERE merchant_id = $1 AND mode_environment = $2
-      AND (:sort, checkout_session_id) :beyond (coalesce($3::timestamptz, ':start'), $4)
-      AND created_at > coalesce($5::timestamptz, '-infinity')
-      AND created_at < coalesce($6::timestamptz, 'infinity')
-      AND updated_at > coalesce($7::timestamptz, '-infinity')
-      AND updated_at < coalesce($8::timestamptz, 'infinity')
+    WHERE :common
       AND ($9::timestamptz IS NULL OR expired_at > $9)
       AND ($10::timestamptz IS NULL OR expired_at < $10)
       AND ($11::text IS NULL OR name ILIKE $11 OR client_reference_id ILIKE $11
@@ -139,11 +134,11 @@ _LIST: Final = f"""
       AND ($13::text IS NULL OR order_id = $13)
       AND ($14::text IS NULL OR source = $14)
       AND ($15::text IS NULL OR payment_link_id = $15)
-    ORDER BY :sort :direction, checkout_session_id :direction
+    :order
     LIMIT $16
 """
 
-LIST: Final = keyset.statements(_LIST, ("created_at", "updated_at"))
+LIST: Final = keyset.statements(_LIST, ("created_at", "updated_at"), id_name="checkout_session_id")
 
 
 def no_such_session() -> Refusal:
@@ -376,13 +371,7 @@ async def list_sessions(tx: Tx, msg: ListSessions) -> Page[CheckoutSession]:
     """One page of the merchant's sessions."""
     rows = await tx.db.fetch(
         LIST[msg.sort_field, msg.sort_direction],
-        tx.merchant_id,
-        tx.mode,
-        *keyset.beyond(msg.after),
-        msg.created_after,
-        msg.created_before,
-        msg.updated_after,
-        msg.updated_before,
+        *keyset.common(tx, msg),
         msg.expired_after,
         msg.expired_before,
         keyset.like(msg.query),

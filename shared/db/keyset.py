@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from shared.bus.tx import Tx
 from shared.contracts.lists import Cursor, ListQuery, Page
 from shared.db.pool import Record
 
@@ -22,15 +23,26 @@ _MARKS: Final = {
 }
 
 
-def statements(template: str, sort_fields: Iterable[str]) -> Statements:
+# What every list asks of its rows; the parameters are those of `common`.
+_COMMON: Final = """merchant_id = $1 AND mode_environment = $2
+      AND (:sort, :id) :beyond (coalesce($3::timestamptz, ':start'), $4)
+      AND created_at > coalesce($5::timestamptz, '-infinity')
+      AND created_at < coalesce($6::timestamptz, 'infinity')
+      AND updated_at > coalesce($7::timestamptz, '-infinity')
+      AND updated_at < coalesce($8::timestamptz, 'infinity')"""
+_ORDER: Final = "ORDER BY :sort :direction, :id :direction"
+
+
+def statements(template: str, sort_fields: Iterable[str], *, id_name: str) -> Statements:
     """The SQL for each (sort field, direction).
 
-    Marks: `:sort`, `:beyond` (< or >), `:direction`, `:start` (a time before every row).
+    Marks: `:common` (which rows, as of $1 to $8) and `:order`.
     """
     made: Statements = {}
+    whole = template.replace(":common", _COMMON).replace(":order", _ORDER).replace(":id", id_name)
     for sort_field in sort_fields:
         for direction, marks in _MARKS.items():
-            sql = template.replace(":sort", sort_field)
+            sql = whole.replace(":sort", sort_field)
             for mark, words in marks.items():
                 sql = sql.replace(mark, words)
             made[sort_field, direction] = sql
@@ -45,9 +57,13 @@ def like(query: str | None) -> str | None:
     return f"%{escaped}%"
 
 
-def beyond(after: Cursor | None) -> tuple[datetime | None, str]:
-    """The cursor of a list sorted by time as two parameters; none: before every row."""
-    return (None, "") if after is None else (datetime.fromisoformat(after[0]), after[1])
+def common(tx: Tx, msg: ListQuery[Any]) -> tuple[Any, ...]:
+    """The first eight parameters: whose rows, beyond which one (none: from the start), and when."""
+    start = (
+        (None, "") if msg.after is None else (datetime.fromisoformat(msg.after[0]), msg.after[1])
+    )
+    times = (msg.created_after, msg.created_before, msg.updated_after, msg.updated_before)
+    return (tx.merchant_id, tx.mode, *start, *times)
 
 
 def page(

@@ -132,17 +132,9 @@ async def save_contents(tx: Tx, sale: Sale) -> None:
         SAVE_CONTENTS,
         order.merchant_id,
         order.order_id,
-        sums.subtotal_money.amount,
-        sums.discount_money.amount,
-        sums.tax_money.amount,
-        sums.tip_money.amount,
-        sums.total_money.amount,
+        *_priced(sums),
         sums.balance_money.amount,
-        _dump(_lines, order.line_items),
-        _dump(_discounts, order.discounts),
-        _dump(_tips, order.tips),
-        _dump(_activities, order.activities),
-        _details(sale),
+        *_contents(sale),
         _search_text(order),
         order.revision,
         order.updated_at,
@@ -281,19 +273,11 @@ def _row(sale: Sale) -> tuple[Any, ...]:
         order.payment_link_id,
         order.subscription_id,
         sale.currency,
-        sums.subtotal_money.amount,
-        sums.discount_money.amount,
-        sums.tax_money.amount,
-        sums.tip_money.amount,
-        sums.total_money.amount,
+        *_priced(sums),
         sums.paid_money.amount,
         sums.refunded_money.amount,
         sums.balance_money.amount,
-        _dump(_lines, order.line_items),
-        _dump(_discounts, order.discounts),
-        _dump(_tips, order.tips),
-        _dump(_activities, order.activities),
-        _details(sale),
+        *_contents(sale),
         order.payment_intent_ids,
         order.refund_ids,
         order.checkout_session_ids,
@@ -312,6 +296,24 @@ def _row(sale: Sale) -> tuple[Any, ...]:
 
 def _dump(adapter: TypeAdapter[Any], parts: Any) -> Any:
     return adapter.dump_python(parts, mode="json", exclude_none=True)
+
+
+def _priced(sums: NetAmounts) -> tuple[int, ...]:
+    """What the order comes to, in minor units, in the order of the columns."""
+    parts = (sums.subtotal_money, sums.discount_money, sums.tax_money, sums.tip_money)
+    return tuple(part.amount for part in (*parts, sums.total_money))
+
+
+def _contents(sale: Sale) -> tuple[Any, ...]:
+    """What is sold and what was done with it, in the order of the columns."""
+    order = sale.order
+    return (
+        _dump(_lines, order.line_items),
+        _dump(_discounts, order.discounts),
+        _dump(_tips, order.tips),
+        _dump(_activities, order.activities),
+        _details(sale),
+    )
 
 
 def _details(sale: Sale) -> dict[str, Any]:
