@@ -103,6 +103,8 @@ def _answer(route: Route, sample: Sample) -> None:
         route.fulfill(body=html, headers=security_headers(NONCE), content_type="text/html")
     elif path.endswith("/status"):
         route.fulfill(body=": still waiting\n\n", content_type="text/event-stream")
+    elif path.endswith("/visit"):
+        route.fulfill(status=204)
     else:
         route.abort()
 

@@ -110,7 +110,11 @@ RIVERS = LinkLine(
     "Keep our rivers open",
     usd(2500),
     amount_choice=AmountChoice(
-        (usd(1000), usd(2500), usd(5000), usd(10000)), usd(500), usd(500000), usd(2500)
+        (usd(1000), usd(2500), usd(5000), usd(10000)),
+        usd(500),
+        usd(500000),
+        usd(2500),
+        is_open=True,
     ),
     cover_fees=CoverFees(usd(106), usd(2500), 29_000, 30, 1),
 )
@@ -142,7 +146,7 @@ OPEN_GIFT = replace(
             "donation",
             "Keep our rivers open",
             Amount(500, "EUR"),
-            amount_choice=AmountChoice(minimum=Amount(500, "EUR")),
+            amount_choice=AmountChoice(minimum=Amount(500, "EUR"), is_open=True),
             cover_fees=CoverFees(Amount(32, "EUR"), Amount(0, "EUR"), 29_000, 30, 1),
         ),
     ),

@@ -65,6 +65,8 @@ async def test_a_donor_covers_the_fees_and_wishes_to_give_every_month(shop: Shop
     await buyer.go(link["url"])
     await costs(buyer, "$10.00")
 
+    await buyer.page.get_by_role("radio", name="Other").check()
+    await costs(buyer, "$0.00")
     await buyer.page.get_by_role("radio", name="$50").check()
     await buyer.sees("Add $1.81, so that all of $50.00 reaches")
     await buyer.page.get_by_role("checkbox", name="Cover the fees").check()

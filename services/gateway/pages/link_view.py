@@ -144,6 +144,7 @@ def _choice(line: ResolvedLine) -> views.AmountChoice:
         minimum=amount_of(line.min_amount_money) if line.min_amount_money else None,
         maximum=amount_of(line.max_amount_money) if line.max_amount_money else None,
         preset=None if is_empty else amount_of(line.unit_price_money),
+        is_open=line.is_amount_open,
     )
 
 
@@ -177,8 +178,10 @@ def _price(line: ResolvedLine, values: Mapping[str, str], locale: str) -> Money:
     chosen = chosen_amount(values, line, locale) if line.allow_amount_adjustment else None
     if chosen is not None:
         return chosen
-    is_empty = line.is_amount_open and not line.suggested_amounts
-    return money(0, line.unit_price_money.currency) if is_empty else line.unit_price_money
+    is_picked = bool(line.suggested_amounts) and not values.get(f"amount.{line.key}")
+    if line.is_amount_open and not is_picked:
+        return money(0, line.unit_price_money.currency)
+    return line.unit_price_money
 
 
 def _total(

@@ -81,6 +81,7 @@ class AmountChoice:
     minimum: Amount | None = None
     maximum: Amount | None = None
     preset: Amount | None = None
+    is_open: bool = False  # nothing is due until the buyer says how much
 
 
 @dataclass(frozen=True)

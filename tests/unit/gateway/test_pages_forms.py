@@ -345,6 +345,7 @@ def test_an_open_amount_costs_nothing_until_it_is_said():
     assert untouched.lines[0].amount_choice is not None
     assert untouched.lines[0].amount_choice.preset is None
     assert started.total == (900, "USD")
+    assert page_of(offered, {"amount.gift": "other"}).total == (0, "USD")
     assert started.lines[0].amount_choice is not None
     assert started.lines[0].amount_choice.suggestions == ((900, "USD"),)
 
