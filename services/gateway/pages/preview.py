@@ -67,8 +67,9 @@ def price_of(lines: Sequence[ResolvedLine]) -> str:
     if not any(_is_chosen(line) for line in open_lines):
         whole = sum(line.unit_price_money.amount * line.quantity for line in open_lines)
         return format_amount(whole, currency)
-    least = sum(_least(line) * line.min_quantity for line in open_lines)
-    least = least or min(_least(line) for line in open_lines)  # where one may take none of a line
+    # A line that begins at none may be left out, as an event's tiers may.
+    least = sum(_least(line) * line.min_quantity for line in open_lines if line.quantity)
+    least = least or min(_least(line) for line in open_lines)
     return f"From {format_amount(least, currency)}" if least > 1 else "Any amount"
 
 

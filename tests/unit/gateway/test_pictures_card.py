@@ -133,7 +133,7 @@ def line(amount: int = 1200, **given: object) -> ResolvedLine:
         ([line(1200), line(300)], "$15.00"),
         ([a_line()], "$12.00"),
         ([a_line(), line(300)], "From $15.00"),
-        ([a_line(min_quantity=0), a_line(min_quantity=0, unit_price_money=usd(700))], "From $7.00"),
+        ([a_line(quantity=0), a_line(quantity=0, unit_price_money=usd(700))], "From $7.00"),
         ([a_line(is_sold_out=True), line(700)], "$7.00"),
         ([a_free_line()], "From $5.00"),
         ([a_free_line(min_amount_money=None)], "Any amount"),
