@@ -116,8 +116,8 @@ OPERATIONS: Final = (
         query=QrParams,
         media=tuple(qr.TYPES.values()),
         description="The link's `url` as a QR code: black on white, with the quiet zone that "
-        "scanners need and error correction M or better. Every slug keeps leading here, so "
-        "a printed code stays good when another slug is added.",
+        "scanners need and error correction M or better. A slug leads here until it is "
+        "removed, so a printed code stays good when another slug is added.",
     ),
     Operation(
         "GET",

@@ -142,5 +142,30 @@ def test_the_last_slug_stays_and_what_is_not_there_is_not_found():
     assert (other.value.kind, other.value.param) == ("not_found", "slug")
 
 
+words = st.sampled_from([f"tea-{letter}" for letter in "abcdefgh"])
+moves = st.lists(st.tuples(st.sampled_from(["add", "remove"]), words), max_size=30)
+
+
+@given(moves)
+def test_whatever_is_added_and_removed_the_last_added_that_is_left_comes_first(
+    asked: list[tuple[str, str]],
+):
+    link, order = a_link(slugs=("tea-a",)), ["tea-a"]
+
+    for move, slug in asked:
+        try:
+            now, facts = getattr(link, f"{move}_slug")(slug, LATER)
+        except Refusal:
+            assert move == "remove"
+            assert slug not in order or order == [slug]
+            continue
+        order = [one for one in order if one != slug] + [slug] * (move == "add")
+        assert now.slugs == tuple(reversed(order))
+        assert now.version == link.version + (now.slugs != link.slugs)
+        assert [fact.previous["slugs"] for fact in facts] == [list(link.slugs)] * len(facts)
+        assert bool(facts) is (now.slugs != link.slugs)
+        link = now
+
+
 def test_reserved_words_are_slugs_that_somebody_could_want():
     assert all(SLUG.validate_python(word) for word in RESERVED if len(word) >= 3)
