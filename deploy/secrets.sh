@@ -71,6 +71,8 @@ give migrate flint_admin_database_url \
   "postgresql://postgres:$(value database_admin)@$database/postgres"
 give postgres password "$(value database_admin)"
 
+give grafana password "$(value grafana)"
+
 management=http://flint-topology:$(value broker_topology)@${broker%%,*}:15672
 for container in topology operator; do
   give "$container" flint_topology_amqp_url "$(amqp_url topology)"

@@ -83,7 +83,7 @@ async def build_image() -> None:
     """The image that all stacks of this run use."""
     if not docker_answers():
         raise NoServer("No container engine answers: the tests of tests/compose did not run.")
-    await run(["docker", "compose", "build", "--quiet"], _environment("flint-test", Path(), 0))
+    await run(["docker", "compose", "build", "--quiet"], environment("flint-test", Path(), 0))
 
 
 @contextlib.asynccontextmanager
@@ -94,7 +94,7 @@ async def running_stack(*files: str, **settings: str) -> AsyncIterator[Stack]:
     """
     with short_folder("stack") as folder:
         port = free_port()
-        env = _environment(f"flint-{secrets.token_hex(3)}", folder / "secrets", port)
+        env = environment(f"flint-{secrets.token_hex(3)}", folder / "secrets", port)
         env |= settings | {"COMPOSE_FILE": ":".join(files)}
         shop = Shop("rabbitmq", f"http://localhost:{port}", {}, folder)
         stack = Stack(env, folder / "secrets", shop)
@@ -112,7 +112,8 @@ async def running_stack(*files: str, **settings: str) -> AsyncIterator[Stack]:
             await stack.compose("down", "--volumes", "--timeout", "1")
 
 
-def _environment(project: str, secrets_folder: Path, port: int) -> dict[str, str]:
+def environment(project: str, secrets_folder: Path, port: int) -> dict[str, str]:
+    """What a stack is told by its environment; ours alone, whatever this machine sets."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLINT_")}
     return kept | {
         "COMPOSE_PROJECT_NAME": project,
