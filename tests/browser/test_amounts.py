@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from services.gateway.pages.amounts import typed_money
 from services.gateway.pages.render import format_amount
-from tests.browser.buyer import CHECKOUT, Buyer
+from tests.browser.buyer import CHALLENGE, CHECKOUT, Buyer
 from tests.browser.conftest import NewBuyer
 from tests.browser.test_purchase import paid_once
 from tests.support.selling import a_link, ask, order_of
@@ -122,7 +122,10 @@ async def test_an_own_price_is_exact_in_currencies_of_none_and_of_three_decimals
         await costs(buyer, written)
         await goes_on(buyer)
         await expect(buyer.page.get_by_role("heading", level=1)).to_contain_text(written)
-        await buyer.pay()
+        await buyer.pay("4000002500003155")
+        await buyer.is_at(CHALLENGE)
+        await buyer.sees(written)
+        await buyer.press("Complete")
 
         await buyer.has_receipt(written)
         await paid_once(shop, buyer, amount)

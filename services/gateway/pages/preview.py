@@ -18,6 +18,7 @@ from services.gateway.pictures import card
 from services.gateway.pictures.card import Card
 from services.gateway.pictures.easel import shown
 from shared.contracts.links import ResolvedLine, ShownLink
+from shared.money import card_step
 
 FOR_FIVE_MINUTES: Final = "public, max-age=300"
 ENDED: Final[Mapping[str, str]] = {
@@ -70,7 +71,8 @@ def price_of(lines: Sequence[ResolvedLine]) -> str:
     # A line that begins at none may be left out, as an event's tiers may.
     least = sum(_least(line) * line.min_quantity for line in open_lines if line.quantity)
     least = least or min(_least(line) for line in open_lines)
-    return f"From {format_amount(least, currency)}" if least > 1 else "Any amount"
+    is_bounded = least > card_step(currency)  # the least that any amount is
+    return f"From {format_amount(least, currency)}" if is_bounded else "Any amount"
 
 
 def _is_chosen(line: ResolvedLine) -> bool:

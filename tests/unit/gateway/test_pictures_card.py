@@ -121,6 +121,9 @@ def test_a_price_can_be_written_in_every_currency(currency: str):
     assert writable(price, "title") == " ".join(price.split())
 
 
+FILS = Money(amount=10, currency="KWD")  # no card pays less
+
+
 def line(amount: int = 1200, **given: object) -> ResolvedLine:
     return a_line(unit_price_money=usd(amount), allow_quantity_adjustment=False, **given)
 
@@ -138,6 +141,7 @@ def line(amount: int = 1200, **given: object) -> ResolvedLine:
         ([a_free_line()], "From $5.00"),
         ([a_free_line(min_amount_money=None)], "Any amount"),
         ([a_free_line(min_amount_money=usd(1))], "Any amount"),
+        ([a_free_line(unit_price_money=FILS, min_amount_money=FILS)], "Any amount"),
         ([a_free_line(), line(1200)], "From $17.00"),
         ([line(1500).model_copy(update={"unit_price_money": Money(amount=1500, currency="JPY")})],
          "¥1,500"),
