@@ -19,19 +19,25 @@ _SECRET_KEYS: Final = re.compile(
 )
 # `trace_id` is 32 hexadecimal digits of ours: one in three hundred looks like a card by chance.
 _SAFE_KEYS: Final = frozenset({"public_url", "token_bucket", "trace_id"})
-_KEYS: Final = r"flint_(?:test|live)_[0-9a-f]{8,}|whsec_[A-Za-z0-9+/=]+"
+_KEYS: Final = (
+    r"flint_(?:test|live)_[0-9a-f]{8,}|whsec_[A-Za-z0-9+/=]+"
+    r"|://[^/\s:@]{1,128}:[^@\s]{1,256}@"
+)
 # Every part is bounded: on a megabyte of one letter an unbounded one would take minutes.
 _OTHERS: Final = (
     r"(?:Bearer|Basic) [A-Za-z0-9._~+/=-]+"
-    r"|://[^/\s:@]{1,128}:[^@\s]{1,256}@"
     r"|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"
     r"|\+\d[\d ().-]{7,17}\d"  # a telephone number as E.164 writes it
     r"|DETAIL: [^\n]*"  # where PostgreSQL echoes a row's values
 )
+_NEVER_NAMED: Final = re.compile(
+    r"""("(?:cvc|cvv|pan|card_number|password|secret)"\s*:\s*)(?:"[^"]*"|\d+)""", re.IGNORECASE
+)
 _NEVER_NEEDED: Final = re.compile(_KEYS)
 _SECRETS: Final = re.compile(f"{_KEYS}|{_OTHERS}")
 _CARD_LIKE: Final = 10**12  # the shortest card number has 13 digits
-_DIGITS: Final = re.compile(r"\d(?:[ -]?\d){12,18}")
+_DIGITS: Final = re.compile(r"\d(?:[ -]?\d){12,60}")
+_GROUP: Final = re.compile(r"\d+")
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -48,6 +54,11 @@ def clean(text: str) -> str:
 def without_keys(body: bytes) -> bytes:
     """A message that may be sent again one day: only what no handler can need is masked."""
     text = body.decode(errors="replace")
+    try:
+        orjson.loads(body)
+    except ValueError:  # no version of any handler will ever read it
+        return clean(text).encode()
+    text = _NEVER_NAMED.sub(rf'\1"{MASK}"', text)
     return _without_cards(_NEVER_NEEDED.sub(MASK, text)).encode()
 
 
@@ -62,9 +73,32 @@ def unreadable(body: bytes, bytes_max: int) -> bytes:
 
 
 def _without_cards(text: str) -> str:
-    if not _DIGITS.search(text):
-        return text
-    return _DIGITS.sub(lambda match: MASK if _is_luhn(match[0]) else match[0], text)
+    return _DIGITS.sub(lambda run: _without_card(run[0]), text) if _DIGITS.search(text) else text
+
+
+def _without_card(run: str) -> str:
+    """A card number may stand beside other digits: it begins and ends where a group does."""
+    groups = list(_GROUP.finditer(run))
+    kept, at, done = "", 0, 0
+    while at < len(groups):
+        end = _end_of_card(groups, at)
+        if end is None:
+            at += 1
+            continue
+        kept += run[done : groups[at].start()] + MASK
+        at, done = end + 1, groups[end].end()
+    return kept + run[done:]
+
+
+def _end_of_card(groups: list[re.Match[str]], first: int) -> int | None:
+    digits = ""
+    for at in range(first, len(groups)):
+        digits += groups[at][0]
+        if len(digits) > 19:
+            return None
+        if len(digits) >= 13 and _is_luhn(digits):
+            return at
+    return None
 
 
 def _deep(value: Any) -> Any:

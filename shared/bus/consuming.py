@@ -166,17 +166,13 @@ class RoomConsumption:
             "x-attempt": envelope.attempt,
         }
         if not settled.is_understood:  # a stranger's may hold anything; ours stay whole
-            content = content._replace(body=without_keys(content.body))
+            content = _masked(content, without_keys(content.body))
         await self._send_again(DEAD, queue, content, headers)
 
     async def _bury_raw(self, queue: str, content: Content, reason: str) -> None:
         """Nobody can handle it, now or later: what is kept of it is for a person to look at."""
-        known = content.properties
-        given = {name: clean(str(value)) for name, value in (known.headers or {}).items()}
-        known.message_type = clean(known.message_type or "") or None
-        masked = Content(unreadable(content.body, UNREADABLE_BYTES_MAX), known)
-        headers = {**given, "x-reason": reason, "x-attempt": 1}
-        await self._send(DEAD, queue, sent_again(masked, headers))
+        masked = _masked(content, unreadable(content.body, UNREADABLE_BYTES_MAX))
+        await self._send_again(DEAD, queue, masked, {"x-reason": reason, "x-attempt": 1})
 
     async def _send_again(
         self, exchange: str, key: str, content: Content, headers: Mapping[str, Any]
@@ -191,3 +187,14 @@ class RoomConsumption:
             await channel.basic_reject(tag, requeue=True)
         except BROKER_ERRORS as error:
             log.debug("message.not_given_back", reason=explain(error))
+
+
+def _masked(content: Content, body: bytes) -> Content:
+    """With that body, and its properties without secrets."""
+    known = content.properties
+    known.headers = {
+        name: clean(value) if isinstance(value, str) else value
+        for name, value in (known.headers or {}).items()
+    }
+    known.message_type = clean(known.message_type) if known.message_type else None
+    return Content(body, known)

@@ -12,8 +12,9 @@ import structlog
 
 from shared.bus.fate import Fate
 from shared.bus.transport import Settled
-from shared.contracts.base import Envelope
+from shared.contracts.base import TOPICS, Envelope
 from shared.ids import new_id
+from shared.redaction import clean
 from shared.telemetry import metrics, scope, tracing
 from shared.telemetry.tracing import Span
 
@@ -25,14 +26,15 @@ LOUD: Final = (Fate.BURY, Fate.RETRY)
 def handling(room: str, envelope: Envelope) -> Iterator[Callable[[Settled], None]]:
     """The scope and the span of one delivery; the block says in the end what became of it."""
     started = time.perf_counter()
+    topic = envelope.topic if envelope.topic in TOPICS else metrics.OTHER  # a stranger's
     with (
         scope.within(scope.of_message(room, envelope)),
         tracing.span(
-            f"handle {envelope.topic}",
+            f"handle {topic}",
             "consumer",
             messaging__operation__name="handle",
-            messaging__destination__name=envelope.topic,
-            messaging__message__id=envelope.id,
+            messaging__destination__name=topic,
+            messaging__message__id=clean(envelope.id),
             flint__room=room,
             flint__attempt=envelope.attempt,
         ) as span,

@@ -53,6 +53,8 @@ class Recording:
 
     async def keep(self, envelope: Envelope) -> Settled:
         """Tell whoever listens in this process; return once it is durable."""
+        if not (envelope.subject and envelope.sequence):  # nobody decodes it to find out more
+            return Settled(Fate.BURY, reason="malformed: not a public fact", is_understood=False)
         if self._room.hearer is not None:
             self._room.hearer(envelope)
         record = _Record(envelope)

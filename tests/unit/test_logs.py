@@ -94,6 +94,12 @@ def test_what_postgresql_echoes_of_a_row_is_masked():
     assert "HINT: none" in line
 
 
+def test_a_card_number_among_other_numbers_is_masked():
+    line = clean("paid 12 4242 4242 4242 4242 5555-5555-5555-4444 2026-11-24 7391")
+
+    assert line == f"paid 12 {MASK} {MASK} 2026-11-24 7391"
+
+
 def test_what_is_no_secret_stays_as_it_is():
     fields = {
         "took_ms": 1.5, "amount_minor": 9_999_999_999, "order_id": "ord_01JZZZZZZZZZZZZZZZZZZZZZZA",

@@ -9,6 +9,7 @@ from shared.contracts.orders import PayOrderParams
 from shared.contracts.payments import GetPaymentIntent, PaymentIntent
 from shared.contracts.sessions import Payer
 from shared.errors import Refusal, invalid, not_found
+from shared.redaction import clean
 
 OUTCOME_SECONDS: Final = 10.0
 DECIDED_SOON_SECONDS: Final = 0.15
@@ -28,6 +29,8 @@ def token_of(params: PayOrderParams) -> str | None:
     """The one token. A map of one entry needs no matching key: there is one payment."""
     tokens = [params.payment_source_token, *params.payment_source_tokens.values()]
     given = list(dict.fromkeys(token for token in tokens if token is not None))
+    if any(clean(token) != token for token in [*given, params.setup_payment_source_token or ""]):
+        raise invalid("payment_source_token", "Send the provider's token, never a card number.")
     methods = [params.payment_method_id, *params.payment_method_ids.values()]
     if len(given) > 1 or (given and any(methods)):
         raise invalid("payment_source_token", "Send one payment source for the whole balance.")

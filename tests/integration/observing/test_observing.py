@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +11,11 @@ import pytest
 import yaml
 
 from tests.support.collector import Seen
-from tests.support.observed import Observed, observed_local, observed_rabbit
-from tests.support.postgres import Databases
-from tests.support.rabbit import Broker, Vhosts
+from tests.support.observed import Observed
 from tests.support.rigs import eventually
 from tests.support.selling import a_link
 
-DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+DEPLOY: Final = Path(__file__).parents[3] / "deploy"
 PARENT: Final = "00f067aa0ba902b7"
 SECONDS: Final = 40.0
 # What a process says about itself, outside of any request or message.
@@ -41,20 +38,7 @@ WALK: Final = frozenset(
 ) - {("links", "link.resolved")}  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["local", "rabbitmq"])
-async def observed(
-    request: pytest.FixtureRequest, databases: Databases, broker: Broker, vhosts: Vhosts
-) -> AsyncIterator[Observed]:
-    if request.param == "local":
-        async with observed_local() as seen:
-            yield seen
-        return
-    with vhosts.lend() as take:
-        async with observed_rabbit(databases, broker, await take()) as seen:
-            yield seen
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def paid(observed: Observed) -> tuple[str, str]:
     """The trace and the checkout session of a purchase that used every step there is."""
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
