@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.links import domain, modes, places, slug_store, slugs, store, template
+from services.links import domain, listing, modes, places, slug_store, slugs, store, template
 from services.links.answers import fingerprint
 from shared.bus.room import Handler, Sweep
 from shared.bus.tx import Tx
@@ -61,7 +61,7 @@ async def get(msg: GetLink, tx: Tx) -> PaymentLink:
 
 
 async def list_links(msg: ListLinks, tx: Tx) -> Page[PaymentLink]:
-    return await store.list_links(tx, msg)
+    return await listing.list_links(tx, msg)
 
 
 async def update(msg: UpdateLink, tx: Tx) -> PaymentLink:

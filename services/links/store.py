@@ -10,14 +10,10 @@ from services.links.domain import Link, no_such_link
 from services.links.template import Template
 from shared.bus.tx import Tx
 from shared.contracts.links import (
-    ListLinks,
-    PaymentLink,
     Resolution,
     ResolveLink,
     ShowLink,
 )
-from shared.contracts.lists import Page
-from shared.db import keyset
 from shared.db.pool import Record
 
 COLUMNS: Final = """
@@ -75,19 +71,6 @@ KEEP: Final = """
     VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT DO NOTHING
 """
-
-_LIST: Final = f"""
-    SELECT {COLUMNS} FROM links
-    WHERE :common
-      AND ($9::text IS NULL OR name ILIKE $9 OR description ILIKE $9)
-      AND ($10::text IS NULL OR status = $10)
-      AND ($11::text IS NULL OR mode = $11)
-      AND ($12::boolean IS NULL OR (plan_id IS NOT NULL) = $12)
-    :order
-    LIMIT $13
-"""
-
-LIST: Final = keyset.statements(_LIST, ("created_at", "updated_at"), id_name="payment_link_id")
 
 
 def link_of(row: Record, origin: str) -> Link:
@@ -182,22 +165,6 @@ def found(row: Record | None, tx: Tx) -> Link:
     if row is None:
         raise no_such_link()
     return link_of(row, tx.public_url)
-
-
-async def list_links(tx: Tx, msg: ListLinks) -> Page[PaymentLink]:
-    """One page of the merchant's links."""
-    rows = await tx.db.fetch(
-        LIST[msg.sort_field, msg.sort_direction],
-        *keyset.common(tx, msg),
-        keyset.like(msg.query),
-        msg.status,
-        msg.mode,
-        msg.has_plan,
-        msg.page_size + 1,
-    )
-    return keyset.page(
-        rows, msg, make=lambda row: link_of(row, tx.public_url).shown(), id_name="payment_link_id"
-    )
 
 
 async def open_for_buyer(
