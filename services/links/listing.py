@@ -106,7 +106,7 @@ async def list_links(tx: Tx, msg: ListLinks) -> Page[PaymentLink]:
     rows = await statement.fetch(
         tx.merchant_id,
         tx.mode,
-        *keyset.beyond(msg.after),
+        *keyset.begin(msg),
         msg.created_after,
         msg.created_before,
         msg.updated_after,

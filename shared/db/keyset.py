@@ -17,6 +17,7 @@ from shared.db.pool import Record
 R = TypeVar("R")
 Statements = dict[tuple[str, str], str]
 
+_LAST_ID: Final = "~"  # after every id
 _MARKS: Final = {
     "desc": {":beyond": "<", ":direction": "DESC", ":start": "infinity"},
     "asc": {":beyond": ">", ":direction": "ASC", ":start": "-infinity"},
@@ -64,6 +65,23 @@ def common(tx: Tx, msg: ListQuery[Any]) -> tuple[Any, ...]:
     )
     times = (msg.created_after, msg.created_before, msg.updated_after, msg.updated_before)
     return (tx.merchant_id, tx.mode, *start, *times)
+
+
+def begin(msg: ListQuery[Page[R]]) -> tuple[datetime | None, str]:
+    """Where the page begins: beyond the cursor, and beyond the range of the column sorted by.
+
+    Said as one bound: of two, PostgreSQL would start at the one and walk over to the other.
+    """
+    after, before = msg.ranges().get(msg.sort_field, (None, None))
+    cursor = beyond(msg.after)
+    is_falling = msg.sort_direction == "desc"
+    edge = before if is_falling else after
+    if edge is None:
+        return cursor
+    bound = (edge, "" if is_falling else _LAST_ID)
+    if cursor[0] is None:
+        return bound
+    return min((cursor[0], cursor[1]), bound) if is_falling else max((cursor[0], cursor[1]), bound)
 
 
 def page(

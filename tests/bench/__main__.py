@@ -1,6 +1,6 @@
 """Measures both transports and prints one table each.
 
-python -m tests.bench [--quick] [--only local|rabbitmq]
+python -m tests.bench [--quick] [--only local|rabbitmq|catalogue]
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.pool import open_pool
-from tests.bench import buyers, floors
+from tests.bench import buyers, catalogue, floors
 from tests.bench.buyers import Stall, Tables, rate_of, times_of
 from tests.bench.client import Connection, connect
 from tests.bench.outside import Outside
@@ -35,12 +34,13 @@ class Size:
 
     alone: int
     resolves: int
+    links: int
     purchases: int
     floor: int
 
 
-FULL: Final = Size(alone=300, resolves=4_000, purchases=800, floor=3_000)
-QUICK: Final = Size(alone=60, resolves=800, purchases=160, floor=1_000)
+FULL: Final = Size(alone=300, resolves=4_000, purchases=800, floor=3_000, links=1_000_000)
+QUICK: Final = Size(alone=60, resolves=800, purchases=160, floor=1_000, links=100_000)
 
 
 def say(text: str) -> None:
@@ -64,7 +64,7 @@ async def measure(shop: Shop, size: Size, floor: dict[str, float]) -> None:
     """Everything about one running shop."""
     async with AsyncExitStack() as stack:
         tables = await open_tables(stack, shop)
-        stall = stall_of(shop)
+        stall = buyers.stall_of(shop)
         line = await stack.enter_async_context(connect(stall.port))
         await latencies(stack, shop, stall, line, size)
         await rates(stall, tables, size, floor)
@@ -145,17 +145,6 @@ async def open_tables(stack: AsyncExitStack, shop: Shop) -> Tables:
     return Tables(*pools)
 
 
-def stall_of(shop: Shop) -> Stall:
-    """Where the buyers go, and the key that signs their pages."""
-    link = shop.demo["links"]["standard"]
-    secret = shop.env.get("FLINT_SECRET_KEY")
-    if secret is None:
-        secret = (shop.folder / "data" / "secret_key").read_text().strip()
-    port = urlsplit(shop.url).port
-    assert port is not None, "a shop's address has its port"
-    return Stall(shop, port, secret, link["url"].rpartition("/")[2], link["payment_link_id"])
-
-
 async def bench_local(size: Size, floor: dict[str, float]) -> None:
     """`flint run`: one process, no broker."""
     say("\nlocal transport (one process, embedded PostgreSQL)")
@@ -166,6 +155,29 @@ async def bench_local(size: Size, floor: dict[str, float]) -> None:
             began = time.perf_counter()
             await shop.start()
             say(f"  {'a second start, until it serves':<44} {time.perf_counter() - began:9.1f} s")
+
+
+async def bench_catalogue(size: Size) -> None:
+    """A merchant with a million links, on the local transport."""
+    say(f"\na merchant with {size.links:,} links (one process, embedded PostgreSQL)")
+    async with AsyncExitStack() as stack:
+        shop = await stack.enter_async_context(
+            open_local_shop(stack.enter_context(short_folder("bench")))
+        )
+        began = time.perf_counter()
+        different = await catalogue.seeded(shop, size.links)
+        say(f"  seeded in {time.perf_counter() - began:.0f} s")
+        line = await stack.enter_async_context(connect(different[0].port))
+        every: list[float] = []
+        for kind, asked in catalogue.questions(size.links, size.alone).items():
+            await catalogue.ask(line, shop, asked[0])
+            times = await catalogue.asking(line, shop, asked)
+            every += times
+            latency(f"list: {kind}", times)
+        latency("list: all of these", every)
+        hot, others = await catalogue.rates(buyers.stall_of(shop), different, size.resolves)
+        rate("open and resolve one hot link", hot)
+        rate(f"open and resolve {len(different):,} different links", others, {"the hot one": hot})
 
 
 async def bench_rabbitmq(size: Size, common: dict[str, float]) -> None:
@@ -201,9 +213,13 @@ async def common_floors(size: Size) -> dict[str, float]:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
-    parser.add_argument("--only", choices=["local", "rabbitmq"])
+    parser.add_argument("--only", choices=["local", "rabbitmq", "catalogue"])
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
+    if options.only in (None, "catalogue"):
+        await bench_catalogue(size)
+    if options.only == "catalogue":
+        return
     floor = await common_floors(size)
     if options.only != "rabbitmq":
         await bench_local(size, floor)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -32,6 +33,17 @@ class Stall:
     def context(self) -> str:
         """A page that somebody opened: signed here, so that resolving alone is measured."""
         return resolution.issue(self.secret_key, self.link_id, 1, datetime.now(UTC))
+
+
+def stall_of(shop: Shop) -> Stall:
+    """Where the buyers go, and the key that signs their pages."""
+    link = shop.demo["links"]["standard"]
+    secret = shop.env.get("FLINT_SECRET_KEY")
+    if secret is None:
+        secret = (shop.folder / "data" / "secret_key").read_text().strip()
+    port = urlsplit(shop.url).port
+    assert port is not None, "a shop's address has its port"
+    return Stall(shop, port, secret, link["url"].rpartition("/")[2], link["payment_link_id"])
 
 
 async def resolve(line: Connection, stall: Stall) -> str:

@@ -12,6 +12,7 @@ import pytest
 from services.links import listing
 from shared.contracts.links import CreateLink, ListLinks, UpdateLink
 from shared.contracts.lists import SortDirection
+from shared.db import keyset
 from shared.db.pool import connection
 from tests.builders_links import NOON, params
 from tests.support.desk import MERCHANT, Desk
@@ -193,7 +194,7 @@ async def rows_read(links: Desk, msg: ListLinks) -> int:
     """Rows of the table that the plan took into its hands, as PostgreSQL counts them itself."""
     statements, more = listing.way(msg)
     ranges = (msg.created_after, msg.created_before, msg.updated_after, msg.updated_before)
-    args: list[Any] = [MERCHANT, "test", None, "", *ranges, msg.page_size + 1, *more]
+    args: list[Any] = [MERCHANT, "test", *keyset.begin(msg), *ranges, msg.page_size + 1, *more]
     sql = statements[msg.sort_field, msg.sort_direction]
     async with connection(links.pool) as db:
         plan = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *args)
@@ -207,3 +208,19 @@ def _scanned(node: dict[str, Any]) -> int:
         dropped = node.get("Rows Removed by Filter", 0)
         own = int((node["Actual Rows"] + dropped) * node["Actual Loops"])
     return own + sum(_scanned(child) for child in node.get("Plans", ()))
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_a_range_of_time_is_walked_from_its_edge_through_all_its_pages(
+    links: Desk, direction: SortDirection
+):
+    await seeded(links)
+    after, before = NOON + timedelta(seconds=2_000), NOON + timedelta(seconds=2_500)
+    edges = {"created_after": after, "created_before": before, "sort_direction": direction}
+
+    numbers = [number_of(name) for name in await names(links, **edges, page_size=30)]
+    read = await rows_read(links, ListLinks.model_validate(edges))
+
+    assert sorted(numbers) == list(range(2_001, 2_500))
+    assert numbers == sorted(numbers, reverse=direction == "desc")
+    assert read <= 50
