@@ -24,69 +24,53 @@ SORTS: Final = ("created_at", "updated_at")
 _STATUSES: Final = list(get_args(LinkStatus))
 _MODES: Final = list(get_args(LinkMode))
 
-_OWN: Final = "links.merchant_id = $1 AND links.mode_environment = $2"
-_BEYOND: Final = """
-    (:sort, payment_link_id) :beyond (coalesce($3::timestamptz, ':start'), $4)
-"""
-_TIMES: Final = """
-    created_at > coalesce($5::timestamptz, '-infinity')
-    AND created_at < coalesce($6::timestamptz, 'infinity')
-    AND updated_at > coalesce($7::timestamptz, '-infinity')
-    AND updated_at < coalesce($8::timestamptz, 'infinity')
-"""
-_ORDER: Final = "ORDER BY :sort :direction, payment_link_id :direction"
 
-PLAIN: Final = keyset.statements(
-    f"SELECT {COLUMNS} FROM links WHERE {_OWN} AND {_BEYOND} AND {_TIMES} {_ORDER} LIMIT $9",
-    SORTS,
-)
+def _statements(template: str) -> keyset.Statements:
+    return keyset.statements(template, SORTS, id_name="payment_link_id")
 
-FILTERED: Final = keyset.statements(
-    f"""
+
+PLAIN: Final = _statements(f"SELECT {COLUMNS} FROM links WHERE :common :order LIMIT $9")
+
+FILTERED: Final = _statements(f"""
     SELECT {COLUMNS}
     FROM unnest($10::text[]) AS asked (status), unnest($11::text[]) AS kind (mode),
          unnest($12::boolean[]) AS plan (is_there),
          LATERAL (
             SELECT {COLUMNS} FROM links
-            WHERE {_OWN} AND links.status = asked.status AND links.mode = kind.mode
-              AND (links.plan_id IS NOT NULL) = plan.is_there AND {_BEYOND} AND {_TIMES}
-            {_ORDER} LIMIT $9
+            WHERE links.status = asked.status AND links.mode = kind.mode
+              AND (links.plan_id IS NOT NULL) = plan.is_there AND :common
+            :order LIMIT $9
          ) AS links
-    {_ORDER} LIMIT $9
-    """,
-    SORTS,
-)
+    :order LIMIT $9
+""")
 
-_MATCHES: Final = f"""
-    {_TIMES}
-    AND status = ANY($10::text[]) AND mode = ANY($11::text[])
+_MATCHES: Final = """
+    :within AND status = ANY($10::text[]) AND mode = ANY($11::text[])
     AND (plan_id IS NOT NULL) = ANY($12::boolean[])
 """
 
 
 def _narrowed(matches: str, by_index: str) -> keyset.Statements:
-    return keyset.statements(
-        f"""
+    return _statements(f"""
         WITH near AS MATERIALIZED (
             SELECT payment_link_id, created_at, updated_at, status, mode, plan_id, name,
                    description
-            FROM links WHERE {_OWN} AND {_BEYOND} {_ORDER} LIMIT {NEAR}
+            FROM links WHERE :nearest :order LIMIT {NEAR}
         ), hits AS MATERIALIZED (
-            SELECT payment_link_id, :sort FROM near WHERE {matches} {_ORDER} LIMIT $9
+            SELECT payment_link_id, :sort FROM near WHERE {matches} :order LIMIT $9
         ), others AS MATERIALIZED (
             SELECT payment_link_id, :sort FROM links
             WHERE (SELECT count(*) FROM hits) < $9 AND (SELECT count(*) FROM near) = {NEAR}
-              AND {_OWN} AND {by_index} AND {matches} AND {_BEYOND}
+              AND :nearest AND {by_index} AND {matches}
         ), found AS (
             SELECT payment_link_id, :sort FROM hits
             UNION SELECT payment_link_id, :sort FROM others
-            {_ORDER} LIMIT $9
+            :order LIMIT $9
         )
         SELECT {COLUMNS} FROM found JOIN links USING (payment_link_id, :sort)
-        WHERE {_OWN} {_ORDER}
-        """,
-        SORTS,
-    )
+        WHERE links.merchant_id = $1 AND links.mode_environment = $2
+        :order
+    """)
 
 
 BY_TIME: Final = _narrowed(_MATCHES, "TRUE")
@@ -104,13 +88,7 @@ async def list_links(tx: Tx, msg: ListLinks) -> Page[PaymentLink]:
     # nothing here, and would walk a million rows for the one that an index has.
     statement = await tx.db.prepare(statements[msg.sort_field, msg.sort_direction])
     rows = await statement.fetch(
-        tx.merchant_id,
-        tx.mode,
-        *keyset.begin(msg),
-        msg.created_after,
-        msg.created_before,
-        msg.updated_after,
-        msg.updated_before,
+        *keyset.common(tx, msg),
         msg.page_size + 1,
         *more,
     )

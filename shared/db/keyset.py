@@ -25,22 +25,26 @@ _MARKS: Final = {
 
 
 # What every list asks of its rows; the parameters are those of `common`.
-_COMMON: Final = """merchant_id = $1 AND mode_environment = $2
-      AND (:sort, :id) :beyond (coalesce($3::timestamptz, ':start'), $4)
-      AND created_at > coalesce($5::timestamptz, '-infinity')
+_NEAREST: Final = """merchant_id = $1 AND mode_environment = $2
+      AND (:sort, :id) :beyond (coalesce($3::timestamptz, ':start'), $4)"""
+_TIMES: Final = """created_at > coalesce($5::timestamptz, '-infinity')
       AND created_at < coalesce($6::timestamptz, 'infinity')
       AND updated_at > coalesce($7::timestamptz, '-infinity')
       AND updated_at < coalesce($8::timestamptz, 'infinity')"""
+_PARTS: Final = {":common": f"{_NEAREST} AND {_TIMES}", ":nearest": _NEAREST, ":within": _TIMES}
 _ORDER: Final = "ORDER BY :sort :direction, :id :direction"
 
 
 def statements(template: str, sort_fields: Iterable[str], *, id_name: str) -> Statements:
     """The SQL for each (sort field, direction).
 
-    Marks: `:common` (which rows, as of $1 to $8) and `:order`.
+    Marks: `:common` (which rows, as of $1 to $8), apart `:nearest` (whose, and beyond which one)
+    and `:within` (when), and `:order`.
     """
     made: Statements = {}
-    whole = template.replace(":common", _COMMON).replace(":order", _ORDER).replace(":id", id_name)
+    whole = template
+    for mark, words in (_PARTS | {":order": _ORDER, ":id": id_name}).items():
+        whole = whole.replace(mark, words)
     for sort_field in sort_fields:
         for direction, marks in _MARKS.items():
             sql = whole.replace(":sort", sort_field)
@@ -60,28 +64,24 @@ def like(query: str | None) -> str | None:
 
 def common(tx: Tx, msg: ListQuery[Any]) -> tuple[Any, ...]:
     """The first eight parameters: whose rows, beyond which one (none: from the start), and when."""
-    start = (
-        (None, "") if msg.after is None else (datetime.fromisoformat(msg.after[0]), msg.after[1])
-    )
     times = (msg.created_after, msg.created_before, msg.updated_after, msg.updated_before)
-    return (tx.merchant_id, tx.mode, *start, *times)
+    return (tx.merchant_id, tx.mode, *_begin(msg), *times)
 
 
-def begin(msg: ListQuery[Page[R]]) -> tuple[datetime | None, str]:
-    """Where the page begins: beyond the cursor, and beyond the range of the column sorted by.
+def _begin(msg: ListQuery[Any]) -> tuple[datetime | None, str]:
+    """Where the page begins: beyond the cursor, and inside the range of the column sorted by.
 
     Said as one bound: of two, PostgreSQL would start at the one and walk over to the other.
     """
     after, before = msg.ranges().get(msg.sort_field, (None, None))
-    cursor = beyond(msg.after)
     is_falling = msg.sort_direction == "desc"
-    edge = before if is_falling else after
-    if edge is None:
-        return cursor
-    bound = (edge, "" if is_falling else _LAST_ID)
-    if cursor[0] is None:
-        return bound
-    return min((cursor[0], cursor[1]), bound) if is_falling else max((cursor[0], cursor[1]), bound)
+    edge = (before, "") if is_falling else (after, _LAST_ID)
+    bounds = [(edge[0], edge[1])] if edge[0] is not None else []
+    if msg.after is not None:
+        bounds.append((datetime.fromisoformat(msg.after[0]), msg.after[1]))
+    if not bounds:
+        return None, ""
+    return min(bounds) if is_falling else max(bounds)
 
 
 def page(

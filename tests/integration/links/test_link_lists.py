@@ -10,6 +10,8 @@ import orjson
 import pytest
 
 from services.links import listing
+from shared.bus.tx import Tx
+from shared.contracts.base import Context
 from shared.contracts.links import CreateLink, ListLinks, UpdateLink
 from shared.contracts.lists import SortDirection
 from shared.db import keyset
@@ -193,10 +195,10 @@ async def test_whatever_is_asked_for_few_rows_are_read(
 async def rows_read(links: Desk, msg: ListLinks) -> int:
     """Rows of the table that the plan took into its hands, as PostgreSQL counts them itself."""
     statements, more = listing.way(msg)
-    ranges = (msg.created_after, msg.created_before, msg.updated_after, msg.updated_before)
-    args: list[Any] = [MERCHANT, "test", *keyset.begin(msg), *ranges, msg.page_size + 1, *more]
     sql = statements[msg.sort_field, msg.sort_direction]
     async with connection(links.pool) as db:
+        tx = Tx(db, links.now, Context(MERCHANT, "test"))
+        args = (*keyset.common(tx, msg), msg.page_size + 1, *more)
         plan = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *args)
     return _scanned(orjson.loads(plan)[0]["Plan"])
 
