@@ -26,7 +26,7 @@ COMPOSE := docker compose -f deploy/compose.yaml
 
 .PHONY: up
 up:  ## Start everything in containers: PostgreSQL, RabbitMQ, each service, one door on 8080
-	@deploy/secrets.sh
+	@cd deploy && ./secrets.sh "$${FLINT_SECRETS:-./secrets}"
 	@$(COMPOSE) build --quiet
 	@$(COMPOSE) up --wait
 	@echo "Flint is up: http://localhost:$${FLINT_PORT:-8080}. For something to buy:"

@@ -57,6 +57,7 @@ for service in $services; do
   give "$service" "flint_${service}_database_url" "$(database_url "$service")"
   give "$service" "flint_${service}_amqp_url" "$(amqp_url "$service")"
   give topology "flint_${service}_amqp_url" "$(amqp_url "$service")"
+  give operator "flint_${service}_amqp_url" "$(amqp_url "$service")"
 done
 for name in $databases; do
   give migrate "flint_${name}_database_url" "$(database_url "$name")"
@@ -65,7 +66,9 @@ done
 for service in orders gateway; do
   give "$service" flint_sandbox_database_url "$(database_url sandbox)"
 done
-give gateway flint_secret_key "$(value secret_key)"
+for container in gateway operator; do  # whose doctor looks into everything
+  give "$container" flint_secret_key "$(value secret_key)"
+done
 
 give migrate flint_admin_database_url \
   "postgresql://postgres:$(value database_admin)@$database/postgres"

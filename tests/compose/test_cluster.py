@@ -69,6 +69,7 @@ async def test_every_queue_is_on_every_node(cluster: Stack) -> None:
     listed = await _listed(cluster, "name", "type")
     assert {line.split()[1] for line in listed} == {"quorum"}
     assert {"links.rpc", "orders.in"} <= {line.split()[0] for line in listed}
+    assert "checks are well" in await cluster.operator("doctor")
 
 
 async def _buy_on(

@@ -81,6 +81,11 @@ async def is_refused(line: aio_pika.abc.AbstractConnection, move: str, name: str
     return False
 
 
+async def test_the_doctor_finds_everything_as_it_has_to_be(stack: Stack) -> None:
+    """It would exit with 1 otherwise, which `operator` shows."""
+    assert "checks are well" in await stack.operator("doctor")
+
+
 async def test_nobody_has_a_well_known_password(stack: Stack) -> None:
     broker = urlsplit(stack.shop.amqp_url)
     guest = broker._replace(netloc=f"guest:guest@{broker.hostname}").geturl()
