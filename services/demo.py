@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from services.gateway.accounts.directory import create_api_key, create_merchant
 from services.gateway.gateway import Gateway
@@ -64,10 +65,47 @@ ADJUSTABLE: Final[dict[str, Any]] = {
         }
     ],
 }
+EVENT: Final[dict[str, Any]] = {
+    "name": "Northwind winter gala",
+    "description": "Twelve teas, three courses and a string quartet. Doors open at half past six.",
+    "mode": "event",
+    "line_items": [
+        {
+            "key": "floor",
+            "name": "Floor",
+            "amount_money": {"amount": 6500, "currency": "EUR"},
+            "max_quantity": 10,
+        },
+        {
+            "key": "balcony",
+            "name": "Balcony",
+            "description": "Twelve seats with a view of the stage",
+            "amount_money": {"amount": 9000, "currency": "EUR"},
+            "max_total_quantity": 12,
+        },
+        {
+            "key": "table",
+            "name": "Table of eight",
+            "amount_money": {"amount": 60_000, "currency": "EUR"},
+            "quantity": 8,
+            "allow_quantity_adjustment": False,
+        },
+    ],
+    "event_config": {
+        "timezone": "Europe/Berlin",
+        "location": "Kleiner Saal, Konzerthaus Berlin",
+        "max_total_quantity": 200,
+        "ticket_prefix": "GALA",
+    },
+    "customer": {"require_email": True},
+}
+EVENT_IN: Final = timedelta(days=60)
+EVENT_LASTS: Final = timedelta(hours=4)
 LINKS: Final[Mapping[str, dict[str, Any]]] = {
     "standard": STANDARD,
     "donation": DONATION,
     "adjustable": ADJUSTABLE,
+    "event": EVENT,
 }
 ORDER: Final[dict[str, Any]] = {
     "line_items": [
@@ -160,10 +198,22 @@ async def _make_links(
     for name, params in LINKS.items():
         if name not in known:
             context = Context(merchant_id, "test", new_id("req"))
-            command = CreateLink(params=PaymentLinkCreateParams.model_validate(params))
+            dated = _dated(params, datetime.now(UTC))
+            command = CreateLink(params=PaymentLinkCreateParams.model_validate(dated))
             link = (await gateway.caller.call(command, context=context)).value
             made[name] = {"payment_link_id": link.payment_link_id, "url": link.url}
     return made
+
+
+def _dated(params: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """An event is always some weeks ahead of whoever starts the demo, at seven in the evening."""
+    if "event_config" not in params:
+        return params
+    event = params["event_config"]
+    day = (now + EVENT_IN).astimezone(ZoneInfo(event["timezone"]))
+    start = day.replace(hour=19, minute=0, second=0, microsecond=0)
+    dates = {"event_date": start, "event_end_date": start + EVENT_LASTS}
+    return params | {"event_config": event | dates}
 
 
 async def _make_order(gateway: Gateway, context: Context) -> Order:

@@ -41,6 +41,8 @@ def read_choices(
     prices: dict[str, Money] = {}
     for line in shown.resolved_line_items:
         if line.is_sold_out:
+            if whole_number(form.get(f"quantity.{line.key}", "")):  # there a moment ago
+                errors[f"quantity.{line.key}"] = f"{line.name} is sold out."
             continue
         if line.allow_quantity_adjustment:
             _read_quantity(form, line, quantities, errors)

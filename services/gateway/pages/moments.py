@@ -49,4 +49,4 @@ def _clock(local: datetime, locale: str) -> str:
 def _zone(local: datetime, locale: str) -> str:
     """CEST; where a zone has no letters of its own, its distance from Greenwich."""
     name = local.tzname() or ""
-    return name if name.isalpha() else get_timezone_gmt(local, "short", locale=locale)
+    return name if name.isalpha() else get_timezone_gmt(local, "long", locale=locale)

@@ -208,12 +208,30 @@ def test_all_that_is_wrong_is_named_at_once_each_beside_its_field():
     assert set(errors) == {"quantity.tea", "amount.gift", "field.size"}
 
 
+def test_what_has_sold_out_while_the_page_was_open_is_said_beside_it():
+    shown = a_shown_link(a_line(key="gone", is_sold_out=True), a_line())
+
+    choices, errors = read_choices(
+        {"quantity.gone": "1", "quantity.tea": "1"}, shown, Carried(), "en"
+    )
+
+    assert errors == {"quantity.gone": "Tea is sold out."}
+    assert choices.quantity_overrides == {"tea": 1}
+
+
+def test_none_of_a_tier_is_a_choice_where_the_line_may_be_left_out():
+    shown = a_shown_link(a_line(is_optional=True))
+
+    assert read_choices({"quantity.tea": "0"}, shown, Carried(), "en")[1] == {}
+    assert set(read_choices({"quantity.tea": ""}, shown, Carried(), "en")[1]) == {"quantity.tea"}
+
+
 def test_what_the_buyer_may_not_choose_is_not_read():
     fixed = a_line(key="fixed", allow_quantity_adjustment=False)
     shown = a_shown_link(fixed, a_line(key="gone", is_sold_out=True))
 
     choices, errors = read_choices(
-        {"quantity.fixed": "9", "quantity.gone": "9", "amount.fixed": "0.01"},
+        {"quantity.fixed": "9", "quantity.gone": "0", "amount.fixed": "0.01"},
         shown,
         Carried(),
         "en",
