@@ -61,7 +61,7 @@ def test_no_page_decides_by_a_link_s_mode(path: Path):
 
 
 def test_the_list_of_modes_is_written_down_once():
-    """Beside the contract's own list only `modes.py` may name them all; the demo has one of each."""
+    """Beside the contract's own list only `modes.py` may; the demo has a link of each."""
     named = {
         path.relative_to(ROOT).as_posix()
         for path in SOURCES
