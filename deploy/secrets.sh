@@ -4,15 +4,20 @@
 #
 #   deploy/secrets.sh [FOLDER]      FOLDER: deploy/secrets; safe to repeat, nothing is replaced
 #   deploy/secrets.sh --rotate NAME [FOLDER]      a new value for one of them (see deploy/README.md)
+#   deploy/secrets.sh --forget secret_key_previous [FOLDER]      the end of the signing key's rotation
 #
 # BROKER_HOSTS and DATABASE_HOST (rabbitmq, postgres) are the hosts in the addresses: several
 # broker hosts are written with commas. Changing them and repeating rewrites the addresses alone.
 set -eu
 umask 077
 
-rotate=
+rotate= forget=
 if [ "${1:-}" = --rotate ]; then
   rotate=${2:?which one? The names are the files in deploy/secrets/values}
+  shift 2
+elif [ "${1:-}" = --forget ]; then
+  forget=secret_key_previous
+  [ "${2:-}" = "$forget" ] || { echo "only $forget can be forgotten" >&2; exit 1; }
   shift 2
 fi
 folder=${1:-$(dirname "$0")/secrets}
@@ -50,7 +55,15 @@ mkdir -p "$values"
 chmod 700 "$folder" "$values"
 if [ -n "$rotate" ]; then
   [ -e "$values/$rotate" ] || { echo "there is no secret called $rotate" >&2; exit 1; }
-  rm "$values/$rotate"
+  # What the old key signed is on buyers' screens: it is read for two days more.
+  if [ "$rotate" = secret_key ]; then
+    mv "$values/secret_key" "$values/secret_key_previous"
+  else
+    rm "$values/$rotate"
+  fi
+fi
+if [ -n "$forget" ]; then
+  rm -f "$values/$forget" "$folder"/*/"flint_$forget"
 fi
 
 for service in $services; do
@@ -68,6 +81,8 @@ for service in orders gateway; do
 done
 for container in gateway operator; do  # whose doctor looks into everything
   give "$container" flint_secret_key "$(value secret_key)"
+  [ ! -s "$values/secret_key_previous" ] ||
+    give "$container" flint_secret_key_previous "$(cat "$values/secret_key_previous")"
 done
 
 give migrate flint_admin_database_url \
