@@ -85,6 +85,7 @@ def exponent_of(currency: str) -> int:
     return Currency(currency).exponent or 0
 
 
+@lru_cache(maxsize=4096)  # one price stands on a page five times, and on every buyer's page
 def format_amount(
     amount_minor: int, currency: str, locale: str = "en", *, is_short: bool = False
 ) -> str:
