@@ -140,7 +140,7 @@ SYSTEM_PATH := $(PATH):/usr/sbin:/usr/lib/rabbitmq/bin:/opt/homebrew/sbin
 
 .PHONY: system
 system:
-	@missing=; for program in chromium rabbitmq-server; do \
+	@missing=; for program in chromium rabbitmq-server faketime; do \
 		PATH="$(SYSTEM_PATH)" command -v $$program >/dev/null || missing="$$missing $$program"; \
 	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \

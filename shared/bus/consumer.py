@@ -58,6 +58,7 @@ HANDLER_SECONDS: Final = 30.0
 OUTAGE_RETRIES: Final = 3
 REPEATS_MAX: Final = 5
 DATABASE_WAIT_SECONDS: Final = 30.0
+SAY_EVERY_SECONDS: Final = 5.0
 
 
 # How long a delivery may wait for others to share its transaction.
@@ -126,6 +127,7 @@ class Consumer:
         self._recording = Recording(room, pool, failed=self._failed)
         self._alone: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(ALONE_MAX)
+        self._silent_until = 0.0
         self._effects = {kind.topic: handler for kind, handler in room.effects.items()}
 
     async def run(self) -> None:
@@ -326,8 +328,16 @@ class Consumer:
                 is_repeat = isinstance(error, UniqueViolation) and attempt < REPEATS_MAX
                 if not (is_repeat or is_outage(error)) or self._is_hopeless(job, began, attempt):
                     return await self._refused_or_failed(job, error)
+                if not is_repeat:
+                    self._say_waiting(error)
                 await asyncio.sleep(random.uniform(0.05, 0.15) * min(attempt, 10))  # noqa: S311 jitter
         raise AssertionError("unreachable: every outage ends by its time")
+
+    def _say_waiting(self, error: Exception) -> None:
+        """Messages are held: one line for all of them, again after a while."""
+        if time.monotonic() >= self._silent_until:
+            self._silent_until = time.monotonic() + SAY_EVERY_SECONDS
+            log.warning("database.waiting", room=self.room.name, reason=describe(error))
 
     def _is_hopeless(self, job: _Job, began: float, attempt: int) -> bool:
         if job.envelope.deadline:
