@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import pytest
 import yaml
 
@@ -14,6 +20,7 @@ from tests.support.collector import Seen
 from tests.support.observed import Observed
 from tests.support.rigs import eventually
 from tests.support.selling import a_link
+from tests.support.shops import FLINT, STOP_SECONDS, Shop, free_port
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"
 PARENT: Final = "00f067aa0ba902b7"
@@ -146,8 +153,32 @@ async def test_a_scrape_says_what_happened_and_names_nobody(
 ROOMS: Final = ("links", "sessions", "orders", "gateway")
 
 
+@asynccontextmanager
+async def auditing(shop: Shop, log: Path) -> AsyncIterator[str]:
+    """The audit as a process of its own; the address of its metrics."""
+    port = free_port()
+    env = shop.env | {"FLINT_INTERNAL_PORT": str(port)}
+    argv = [FLINT, "audit", "--every-seconds", "1", "--wait-seconds", "20"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, env=env, stdout=output, stderr=output)
+    try:
+        yield f"http://127.0.0.1:{port}/metrics"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(process.wait, STOP_SECONDS)
+    assert code == 0, log.read_text()
+
+
+async def scraped(url: str) -> str:
+    try:
+        async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            return await answer.text()
+    except aiohttp.ClientConnectionError:
+        return ""
+
+
 async def test_what_pages_and_what_is_drawn_exists_in_a_real_scrape(
-    observed: Observed, paid: tuple[str, str]
+    observed: Observed, paid: tuple[str, str], tmp_path: Path
 ):
     alerts = yaml.safe_load((DEPLOY / "alerts.yml").read_text())
     dashboard = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())
@@ -156,8 +187,16 @@ async def test_what_pages_and_what_is_drawn_exists_in_a_real_scrape(
     drawn = [target["expr"] for panel in panels for target in panel["targets"]]
 
     scrape = await observed.scrapes()
+    async with auditing(observed.shop, tmp_path / "audit.log") as url:
 
-    there = exposed(scrape) | named(Path("services/audit_watch.py").read_text())
+        async def audited() -> bool:
+            return "flint_audited_timestamp_seconds 1" in await scraped(url)
+
+        await eventually(audited, SECONDS)
+        scrape += await scraped(url)
+
+    assert "flint_audit_breaches 0.0" in scrape
+    there = exposed(scrape)
     if observed.shop.kind == "local":  # without a broker there is nothing to be up
         there |= {"flint_broker_up", "flint_queue_messages"}
     wanted = named(" ".join([*(rule["expr"] for rule in rules), *drawn]))
