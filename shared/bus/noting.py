@@ -26,19 +26,8 @@ LOUD: Final = (Fate.BURY, Fate.RETRY)
 def handling(room: str, envelope: Envelope) -> Iterator[Callable[[Settled], None]]:
     """The scope and the span of one delivery; the block says in the end what became of it."""
     started = time.perf_counter()
-    topic = envelope.topic if envelope.topic in TOPICS else metrics.OTHER  # a stranger's
-    with (
-        scope.within(scope.of_message(room, envelope)),
-        tracing.span(
-            f"handle {topic}",
-            "consumer",
-            messaging__operation__name="handle",
-            messaging__destination__name=topic,
-            messaging__message__id=clean(envelope.id),
-            flint__room=room,
-            flint__attempt=envelope.attempt,
-        ) as span,
-    ):
+    here = scope.of_message(room, envelope)
+    with scope.within(here), _span("handle", "consumer", room, envelope) as span:
 
         def note(settled: Settled) -> None:
             span.set("flint.fate", settled.fate.value)
@@ -59,17 +48,8 @@ def asking(topic: str) -> AbstractContextManager[Span]:
 @contextmanager
 def publishing(room: str, envelope: Envelope) -> Iterator[Envelope]:
     """The scope and the span of a row that leaves; the envelope is the one to send."""
-    with (
-        scope.within(scope.of_message(room, envelope)),
-        tracing.span(
-            f"publish {envelope.topic}",
-            "producer",
-            messaging__operation__name="publish",
-            messaging__destination__name=envelope.topic,
-            messaging__message__id=envelope.id,
-            flint__room=room,
-        ),
-    ):
+    here = scope.of_message(room, envelope)
+    with scope.within(here), _span("publish", "producer", room, envelope):
         context = scope.onward(envelope.context)
         yield envelope if context is envelope.context else replace(envelope, context=context)
 
@@ -98,6 +78,23 @@ def sweeping(room: str, name: str) -> Iterator[Callable[[int], None]]:
 
     with scope.within(here):
         yield note
+
+
+def _span(
+    name: str, kind: tracing.Kind, room: str, envelope: Envelope
+) -> AbstractContextManager[Span]:
+    if not tracing.is_on():  # asked first: this runs for every message
+        return tracing.NOTHING
+    topic = envelope.topic if envelope.topic in TOPICS else metrics.OTHER  # a stranger's
+    return tracing.span(
+        f"{name} {topic}",
+        kind,
+        messaging__operation__name=name,
+        messaging__destination__name=topic,
+        messaging__message__id=clean(envelope.id),
+        flint__room=room,
+        flint__attempt=envelope.attempt,
+    )
 
 
 def _say(envelope: Envelope, settled: Settled, took_seconds: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import (
@@ -107,11 +108,17 @@ def requested(method: str, route: str, status: int, took_seconds: float) -> None
     HTTP_SECONDS.labels(name, route).observe(took_seconds)
 
 
+@lru_cache(maxsize=4096)  # finding a metric by its labels costs more than counting
+def _message(room: str, topic: str, fate: str) -> tuple[Counter, Histogram]:
+    name = topic if topic in TOPICS else OTHER  # an outsider's topic may be anything
+    return MESSAGES.labels(room, name, fate), MESSAGE_SECONDS.labels(room, name)
+
+
 def handled(room: str, topic: str, fate: str, took_seconds: float) -> None:
-    """One delivery settled; an outsider's topic may be anything."""
-    name = topic if topic in TOPICS else OTHER
-    MESSAGES.labels(room, name, fate).inc()
-    MESSAGE_SECONDS.labels(room, name).observe(took_seconds)
+    """One delivery settled."""
+    count, seconds = _message(room, topic, fate)
+    count.inc()
+    seconds.observe(took_seconds)
 
 
 def published(room: str, outcome: str) -> None:

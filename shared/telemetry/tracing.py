@@ -90,7 +90,7 @@ class _NothingRecorded(AbstractContextManager[Span]):
         pass
 
 
-_NOTHING: Final = _NothingRecorded()
+NOTHING: Final = _NothingRecorded()
 _tracer: Tracer | None = None
 
 
@@ -118,7 +118,7 @@ def span(name: str, kind: Kind = "internal", **attributes: Value) -> AbstractCon
     """A span around a block, as a child of the current scope's; nothing outside of any scope."""
     here = scope.current()
     if _tracer is None or here is None or not here.is_recorded:
-        return _NOTHING
+        return NOTHING
     return _recorded(_tracer, here, name, kind, attributes)
 
 
@@ -139,7 +139,7 @@ def _recorded(
 
 def begin(name: str) -> Span:
     """The root of a trace, for who cannot know yet whether it is worth one: `end` it if so."""
-    return _tracer.start(name, "internal", "", {}) if _tracer else _NOTHING.span
+    return _tracer.start(name, "internal", "", {}) if _tracer else NOTHING.span
 
 
 def note(name: str, kind: Kind, *, took_seconds: float, failed: str = "", **given: Value) -> None:
