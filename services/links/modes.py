@@ -37,7 +37,7 @@ _CONFIG_NAMES: Final = tuple(HostedConfigs.model_fields)
 _BUYER_NAMES: Final = tuple(
     name
     for name in BuyerLink.model_fields
-    if name in Template.model_fields.keys() - {"custom_fields"}
+    if name in Template.model_fields.keys() - {"custom_fields", "event_config"}
 )
 _DONATION_NAMES: Final = tuple(
     name for name in Template.model_fields if name.startswith("donation_")
@@ -97,6 +97,7 @@ def shown(link: Link, now: datetime) -> ShownLink:
         version=link.version,
         url=link.url,
         custom_fields=asked(link.template),
+        event_config=tiers.invitation(link.template.event_config),
         **fields,
     )
     return ShownLink.model_construct(

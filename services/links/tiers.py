@@ -13,13 +13,14 @@ from zoneinfo import available_timezones
 from services.links import lines
 from services.links.domain import Link
 from services.links.template import Template, known
-from shared.contracts.link_requests import LinkLineItem
+from shared.contracts.link_requests import EventConfig, LinkLineItem
 from shared.contracts.links import Choices, OfferLine, ResolvedLine, TicketedEvent
 from shared.errors import invalid, required
 
 TICKETS_MAX: Final = 100  # of one order: each is a row, a fact and a code on the receipt
 PREFIX_DEFAULT: Final = "TICKET"
 ZONE_DEFAULT: Final = "UTC"
+_UNSHOWN: Final = ("max_total_quantity", "ticket_prefix", "send_ticket_emails")
 ZONES: Final = frozenset(available_timezones())  # read once: the table comes with the installation
 
 
@@ -106,6 +107,11 @@ def bought(link: Link, choices: Choices) -> list[OfferLine]:
         message = f"One order takes at most {TICKETS_MAX} tickets."
         raise invalid("quantity_overrides", message, "LINE_ITEM_INVALID_QUANTITY")
     return chosen
+
+
+def invitation(config: EventConfig) -> EventConfig:
+    """When and where; how many may come and what is done with tickets is the merchant's."""
+    return config.model_copy(update=dict.fromkeys(_UNSHOWN))
 
 
 def admission(template: Template) -> dict[str, Any]:

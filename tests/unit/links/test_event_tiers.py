@@ -261,6 +261,17 @@ def test_only_an_event_caps_single_lines():
     assert caught.value.param == "line_items[0].max_total_quantity"
 
 
+def test_a_buyer_sees_when_and_where_and_not_how_many_tickets_there_ever_were():
+    event = {"event_date": at(9), "location": "Concert hall", "ticket_prefix": "GALA"}
+
+    config = modes.shown(gala(seats=40, event=event), NOON).payment_link.event_config
+
+    assert config.model_dump(exclude_none=True) == {
+        "event_date": NOON + timedelta(hours=9),
+        "location": "Concert hall",
+    }
+
+
 def test_a_free_tier_and_one_at_the_buyer_s_price_are_sold_as_any_other():
     free = tea(0, key="free", name="Free")
     open_price = tea(1000, key="open", allow_amount_adjustment=True, min_amount_money=usd(500))
