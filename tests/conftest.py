@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import Databases, PostgresServer, running_postgres
 from tests.support.rabbit import (
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from tests.support.shops import Shop
 
 FreshDatabase = Callable[..., Awaitable[str]]
+
+# How long an example takes is the bench's affair: a busy machine proves nothing wrong.
+settings.register_profile("flint", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("flint")
 
 
 @pytest.fixture(scope="session")
