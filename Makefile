@@ -66,7 +66,7 @@ check: setup  ## Format, lint, types, architecture, dependencies, unit and contr
 
 .PHONY: test
 test: setup system  ## Every test; installs Chromium and RabbitMQ first where it may (root on Debian)
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Servers in containers for what also runs on the private ones; then the whole installation.
 CONTAINED := tests/integration/bus/test_transport_exam.py tests/integration/links \
@@ -76,7 +76,7 @@ CONTAINED := tests/integration/bus/test_transport_exam.py tests/integration/link
 test-compose: setup  ## The tests that need containers; where no engine runs, one line says so
 	@if ! { docker info && docker compose version; } >/dev/null 2>&1; then \
 		echo "No container engine answers: the tests in containers did not run."; exit 0; fi; \
-	FLINT_TEST_SERVERS=containers $(BIN)/pytest -n 2 --dist loadfile -k "not local" $(CONTAINED) && \
+	FLINT_TEST_SERVERS=containers $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -k "not local" $(CONTAINED) && \
 	$(BIN)/pytest -m compose tests/compose
 
 .PHONY: schemas
