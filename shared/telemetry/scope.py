@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -69,7 +69,10 @@ def within(scope: Scope | None) -> Iterator[None]:
     try:
         yield
     finally:
-        _CURRENT.reset(token)
+        # A coroutine that nobody finishes is closed by the collector, in whatever context that
+        # runs in: there is nothing to put back there.
+        with suppress(ValueError):
+            _CURRENT.reset(token)
 
 
 def of_message(room: str, envelope: Envelope) -> Scope:
