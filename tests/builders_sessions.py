@@ -51,9 +51,12 @@ def resolved(number: int = 1, *, amount: int = 1200, link: str = NEVER, **given:
         payment_link_id=link,
         merchant_id=MERCHANT,
         mode_environment="test",
-        offer=Offer(name="Tea", currency="USD", lines=[line]),
         configs=HostedConfigs.model_validate(configs),
-        **({"resolved_at": NOON} | given),
+        **{
+            "offer": Offer(name="Tea", currency="USD", lines=[line]),
+            "resolved_at": NOON,
+            **given,
+        },
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.links import slugs
@@ -31,6 +31,8 @@ from shared.errors import Refusal, not_found
 
 Facts = list[LinkFact]
 
+# The shortest life of a page. An event opens none that would have to close earlier.
+LAST_PAGE: Final = timedelta(seconds=60)
 # Why a buyer cannot buy now: the code, and the sentence that the page shows.
 UNAVAILABLE: Final[Mapping[str, str]] = {
     "PAYMENT_LINK_INACTIVE": "This payment link is not active.",
@@ -86,9 +88,8 @@ class Link:
         """The code of why no buyer may resolve it now, or None."""
         if self.status == "inactive":
             return "PAYMENT_LINK_INACTIVE"
-        event = self.template.event_config
-        end = event.event_end_date or event.event_date
-        if end is not None and now >= end:
+        end = self.template.event_config.sold_until
+        if end is not None and now > end - LAST_PAGE:
             return "EVENT_ENDED"
         return self.capacity.exhausted_by
 

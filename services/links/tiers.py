@@ -124,4 +124,8 @@ def admission(template: Template) -> dict[str, Any]:
         timezone=config.timezone or ZONE_DEFAULT,
         location=config.location,
     )
-    return {"event": event, "ticket_prefix": config.ticket_prefix or PREFIX_DEFAULT}
+    return {
+        "event": event,
+        "ticket_prefix": config.ticket_prefix or PREFIX_DEFAULT,
+        "sold_until": config.sold_until,
+    }

@@ -35,7 +35,7 @@ def by_link(msg: LinkResolved, *, origin: str) -> tuple[Session, SessionCreated]
         source="payment_link",
         amount_money=total(due, msg.offer.currency),
         configs=configs,
-        expires_at=_expiry(configs, msg.resolved_at),
+        expires_at=_expiry(configs, msg.resolved_at, msg.offer.sold_until),
         created_at=msg.resolved_at,
         updated_at=msg.resolved_at,
         origin=origin,
@@ -107,6 +107,10 @@ def _configs(params: CheckoutSessionCreateParams) -> dict[str, Any]:
     return {name: getattr(params, name) for name in SessionConfigs.model_fields}
 
 
-def _expiry(configs: SessionConfigs, opened_at: datetime) -> datetime:
+def _expiry(
+    configs: SessionConfigs, opened_at: datetime, sold_until: datetime | None = None
+) -> datetime:
+    """After its time, or when what it sells is sold no more."""
     seconds = configs.expiration.expiration_seconds or SECONDS_DEFAULT
-    return opened_at + timedelta(seconds=seconds)
+    end = opened_at + timedelta(seconds=seconds)
+    return end if sold_until is None else min(end, sold_until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
@@ -55,7 +56,8 @@ TierCap = Annotated[
 EndDate = Annotated[
     Time,
     Field(
-        description="Ours. Until when tickets are sold; absent, the event is over once it began."
+        description="Ours. Until when tickets are sold; absent, the event is over once it began. "
+        "The last minute opens no more pages, and no page stays open beyond it."
     ),
 ]
 ReleaseOnRefund = Annotated[
@@ -110,6 +112,11 @@ class EventConfig(Strict):
     max_total_quantity: Quantity | None = None
     ticket_prefix: Annotated[str, text(16)] | None = None
     send_ticket_emails: bool | None = None
+
+    @property
+    def sold_until(self) -> datetime | None:
+        """When it is over: without an end of its own, once it has begun."""
+        return self.event_end_date or self.event_date
 
 
 def _four_decimals(percent: float) -> float:

@@ -185,6 +185,7 @@ class Offer(Resource):
     donation_frequency: Frequency | None = None  # the donor's wish; this offer is one payment
     event: TicketedEvent | None = None  # each piece of each line is a seat and gets a ticket
     ticket_prefix: str | None = None
+    sold_until: Time | None = None  # no page of it stays open for longer
 
 
 class Choices(Strict):

@@ -9,7 +9,7 @@ import pytest
 
 from services.links import modes
 from services.links.caps import Count
-from services.links.domain import Link
+from services.links.domain import LAST_PAGE, Link
 from services.links.tiers import TICKETS_MAX
 from shared.contracts.links import Choices, LinkExhausted, LinkReopened, Offer, ResolvedLine
 from shared.errors import Refusal
@@ -192,11 +192,15 @@ def at(hour: int) -> str:
         ({"event_date": at(0), "event_end_date": at(3)}, NOON + timedelta(hours=3)),
     ],
 )
-def test_an_event_takes_buyers_until_it_is_over(event: dict[str, str], over_at: datetime):
-    link = gala(event=event)
+def test_an_event_takes_buyers_until_a_page_would_outlive_it(
+    event: dict[str, str], over_at: datetime
+):
+    link, last_page = gala(event=event), over_at - LAST_PAGE
 
-    assert modes.unavailable_reason(link, over_at - timedelta(microseconds=1)) is None
+    assert modes.unavailable_reason(link, last_page) is None
+    assert modes.unavailable_reason(link, last_page + timedelta(microseconds=1)) == "EVENT_ENDED"
     assert modes.unavailable_reason(link, over_at) == "EVENT_ENDED"
+    assert take(link, floor=1).sold_until == over_at
 
 
 def test_an_offer_freezes_the_event_and_the_words_of_its_tickets():

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from services.links import modes
-from services.links.domain import Link
+from services.links.domain import LAST_PAGE, Link
 from shared.contracts.configs import Theme
 from shared.contracts.links import (
     LinkActivated,
@@ -144,10 +144,10 @@ def test_why_nobody_can_buy_now(link: Link, reason: str | None):
     assert modes.unavailable_reason(link, NOON) == reason
 
 
-def test_an_event_sells_until_the_moment_it_begins():
+def test_an_event_sells_until_the_minute_before_it_begins():
     link = a_link(**EVENT)
 
-    assert modes.unavailable_reason(link, NOON - timedelta(seconds=1)) is None
+    assert modes.unavailable_reason(link, NOON - LAST_PAGE) is None
 
 
 def test_a_buyer_sees_no_counts_no_metadata_and_no_redirects():

@@ -65,6 +65,15 @@ def test_a_session_lives_a_day_unless_told_otherwise():
     assert a_session().expires_at == NOON + DAY
 
 
+@pytest.mark.parametrize("sold_for, open_for", [(600, 600), (90_000, 3600)])
+def test_a_page_does_not_outlive_what_it_sells(sold_for: int, open_for: int):
+    offer = resolved().offer.model_copy(update={"sold_until": NOON + timedelta(seconds=sold_for)})
+
+    session = a_session(offer=offer, expiration={"expiration_seconds": 3600})
+
+    assert session.expires_at == NOON + timedelta(seconds=open_for)
+
+
 def by_api(balance: int | None = None, **given: Any):
     params = CheckoutSessionCreateParams.model_validate(given)
     opening.refuse_unless_one(params)
