@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from tests.support.selling import a_link
 from tests.support.shops import FLINT, Shop, closed_shop
 
 DEPLOY = Path("deploy").absolute()
+SCRIPT_SECONDS = 90
 SETTLE_SECONDS = "2"  # nothing here is ever held for longer
 
 
@@ -31,8 +35,16 @@ async def script(name: str, folder: Path, shop: Shop, **env: str) -> tuple[int, 
         env=shop.env | {"FLINT": FLINT, "SETTLE_SECONDS": SETTLE_SECONDS} | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 90)
+    try:
+        async with asyncio.timeout(SCRIPT_SECONDS):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:  # it took too long, or the test was given up
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it has started goes with it
+            await process.wait()
     return process.returncode or 0, output.decode()
 
 
