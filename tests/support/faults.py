@@ -40,7 +40,7 @@ class ToyLost(Event, topic="toy.lost", subject="toy_id"):
 async def shared_rig(
     kind: Kind, databases: Databases, vhosts: Vhosts | None = None, api_url: str = ""
 ) -> AsyncIterator[Rig]:
-    """One database and one virtual host for a module of tests; `reset` between them."""
+    """One database and one virtual host for a module of tests; `lent` to each of them."""
     room = Toys().room()
     dsn = await databases.create(room.migrations)
     with contextlib.ExitStack() as stack:
@@ -50,7 +50,16 @@ async def shared_rig(
     await databases.drop(dsn)
 
 
-async def reset(rig: Rig) -> None:
+@contextlib.asynccontextmanager
+async def lent(rig: Rig) -> AsyncIterator[Rig]:
+    """A shared rig for one test, which may give it another pool or broker; emptied after it."""
+    pool, amqp_url = rig.pool, rig.amqp_url
+    yield rig
+    rig.pool, rig.amqp_url = pool, amqp_url
+    await _reset(rig)
+
+
+async def _reset(rig: Rig) -> None:
     """Everything stopped, every table and every queue empty."""
     async with asyncio.timeout(20):  # what cannot be stopped must not stop the tests
         await rig.close()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.db.pool import Pool, open_pool
-from tests.support.faults import reset, shared_rig
+from tests.support.faults import lent, shared_rig
 from tests.support.postgres import Databases
 from tests.support.rabbit import Broker, Vhosts
 from tests.support.rigs import Rig
@@ -30,20 +30,16 @@ async def shared_local_rig(databases: Databases) -> AsyncIterator[Rig]:
 
 @pytest.fixture
 async def rabbit_rig(shared_rabbit_rig: Rig) -> AsyncIterator[Rig]:
-    """Over the broker; stopped and emptied after the test, which may give it another pool."""
-    pool = shared_rabbit_rig.pool
-    yield shared_rabbit_rig
-    shared_rabbit_rig.pool = pool
-    await reset(shared_rabbit_rig)
+    """Over the broker."""
+    async with lent(shared_rabbit_rig) as rig:
+        yield rig
 
 
 @pytest.fixture
 async def local_rig(shared_local_rig: Rig) -> AsyncIterator[Rig]:
     """Without a broker; otherwise the same."""
-    pool = shared_local_rig.pool
-    yield shared_local_rig
-    shared_local_rig.pool = pool
-    await reset(shared_local_rig)
+    async with lent(shared_local_rig) as rig:
+        yield rig
 
 
 @pytest.fixture

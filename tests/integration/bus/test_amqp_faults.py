@@ -26,8 +26,8 @@ from shared.errors import Unavailable
 from tests.support.faults import (
     a_fact,
     heard,
+    lent,
     parked,
-    reset,
     rows,
     shared_rig,
     start_at_once,
@@ -59,10 +59,8 @@ async def module_rig(
 
 @pytest.fixture
 async def rig(module_rig: Rig) -> AsyncIterator[Rig]:
-    address = module_rig.amqp_url
-    yield module_rig
-    module_rig.amqp_url = address
-    await reset(module_rig)
+    async with lent(module_rig) as rig:
+        yield rig
 
 
 def impatient(rig: Rig) -> None:
