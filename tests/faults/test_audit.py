@@ -18,12 +18,13 @@ from services.audit import money, pages, places, tickets
 from services.auditing import audit
 from tests.faults.breaches import Breach
 from tests.faults.breaches_of_money import MESSAGES, MONEY
+from tests.faults.breaches_of_numbers import NUMBERS
 from tests.faults.breaches_of_pages import PAGES, PLACES
 from tests.faults.breaches_of_tickets import TICKETS
 from tests.faults.histories import ORIGIN, make_history
 from tests.support.postgres import Databases
 
-BREACHES = (*MESSAGES, *MONEY, *PAGES, *PLACES, *TICKETS)
+BREACHES = (*MESSAGES, *MONEY, *PAGES, *PLACES, *TICKETS, *NUMBERS)
 FLINT = str(Path(sys.executable).parent / "flint")
 
 
