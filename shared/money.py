@@ -83,9 +83,15 @@ def millionths(percent: float) -> int:
     return round(percent * MILLIONTHS_PER_PERCENT)
 
 
-def percent_half_up(amount: int, percent_millionths: int) -> int:
-    """`percent_millionths` as `millionths` makes them; halves go up."""
-    return (amount * percent_millionths + 500_000) // WHOLE_MILLIONTHS
+def percent_half_up(amount: int, percent_millionths: int, step: int = 1) -> int:
+    """`percent_millionths` as `millionths` makes them; the nearest `step`, halves go up."""
+    whole = step * WHOLE_MILLIONTHS
+    return step * ((2 * amount * percent_millionths + whole) // (2 * whole))
+
+
+def nearest(amount: int, step: int) -> int:
+    """The nearest multiple of `step`; halves go up."""
+    return percent_half_up(amount, WHOLE_MILLIONTHS, step)
 
 
 def grossed_up(net: int, percent_millionths: int, fixed: int, step: int = 1) -> int:

@@ -97,18 +97,19 @@ def an_attempt(**changes: Any) -> Attempt:
 
 
 def an_order(**changes: Any) -> Order:
-    due = changes.pop("due", 1200)
-    sums = dict.fromkeys(NetAmounts.model_fields, usd(0))
-    sums |= {name: usd(due) for name in ("subtotal_money", "total_money", "balance_money")}
+    due = Money(amount=changes.pop("due", 1200), currency=changes.pop("currency", "USD"))
+    none = Money(amount=0, currency=due.currency)
+    sums = dict.fromkeys(NetAmounts.model_fields, none)
+    sums |= dict.fromkeys(("subtotal_money", "total_money", "balance_money"), due)
     line = OrderLineItem(
         order_line_item_id=f"li_{ULID}",
         name="Tea",
         quantity=1,
-        unit_price_money=usd(due),
-        gross_money=usd(due),
-        discount_money=usd(0),
-        tax_money=usd(0),
-        net_money=usd(due),
+        unit_price_money=due,
+        gross_money=due,
+        discount_money=none,
+        tax_money=none,
+        net_money=due,
     )
     return Order(
         **{

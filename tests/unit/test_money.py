@@ -23,6 +23,7 @@ from shared.money import (
     grossed_up,
     millionths,
     money,
+    nearest,
     percent_half_up,
     same_currency,
     split,
@@ -118,11 +119,24 @@ def test_a_card_is_charged_in_steps_of_two_decimals(currency: str, step: int):
     assert card_step(currency) == step
 
 
-@given(AMOUNTS, st.integers(0, 1_000_000))
-def test_a_percentage_is_the_exact_product_with_halves_going_up(amount: int, millionths: int):
-    exact = Fraction(amount * millionths, 1_000_000)
+STEPS = st.sampled_from([1, 10, 100])
 
-    assert percent_half_up(amount, millionths) == (exact + Fraction(1, 2)).__floor__()
+
+@given(AMOUNTS, st.integers(0, 1_000_000), STEPS)
+def test_a_percentage_is_the_nearest_step_to_the_product_with_halves_going_up(
+    amount: int, millionths: int, step: int
+):
+    steps = Fraction(amount * millionths, 1_000_000 * step)
+
+    assert percent_half_up(amount, millionths, step) == step * (steps + Fraction(1, 2)).__floor__()
+
+
+@given(AMOUNTS, STEPS)
+def test_the_nearest_step_is_at_most_half_a_step_away(amount: int, step: int):
+    found = nearest(amount, step)
+
+    assert found % step == 0
+    assert -step < 2 * (found - amount) <= step
 
 
 @pytest.mark.parametrize("amount, percent, expected", [

@@ -11,7 +11,7 @@ from services.gateway.pages.link_view import amount_of
 from services.gateway.pages.render import major_text
 from shared.contracts.configs import TipConfig
 from shared.contracts.orders import Order, TipInput
-from shared.money import Money, millionths, percent_half_up
+from shared.money import Money, card_step, millionths, percent_half_up
 
 NONE: Final = "0"
 CUSTOM: Final = "custom"
@@ -45,10 +45,7 @@ def picked_tip(
     if picked == NONE:
         return None, ""
     if picked == CUSTOM and config.is_custom_tip_enabled:
-        amount = typed_money(form.get("tip_custom", ""), currency, locale)
-        if amount is None:
-            return None, f"Enter the tip as an amount, {such_as(currency, locale)}."
-        return (TipInput(amount_money=amount) if amount.amount else None), ""
+        return _own_tip(typed_money(form.get("tip_custom", ""), currency, locale), currency, locale)
     for percent in config.tip_percentages:
         if picked == _percent_value(percent):
             return TipInput(percent=percent), ""
@@ -58,15 +55,24 @@ def picked_tip(
     return None, "Choose one of the tips."
 
 
+def _own_tip(amount: Money | None, currency: str, locale: str) -> tuple[TipInput | None, str]:
+    if amount is None:
+        return None, f"Enter the tip as an amount, {such_as(currency, locale)}."
+    step = card_step(currency)
+    if amount.amount % step:
+        return None, f"Choose an amount in steps of {written(step, currency, locale)} {currency}."
+    return (TipInput(amount_money=amount) if amount.amount else None), ""
+
+
 def _options(config: TipConfig, order: Order) -> dict[str, views.TipOption]:
     sums = order.net_amounts
     base = sums.subtotal_money.amount - sums.discount_money.amount
+    currency = sums.subtotal_money.currency
     offered = [views.TipOption(NONE, "No tip")]
     for percent in config.tip_percentages:
-        share = percent_half_up(base, millionths(percent))
+        share = percent_half_up(base, millionths(percent), card_step(currency))
         value = _percent_value(percent)
-        amount = views.Amount(share, sums.subtotal_money.currency)
-        offered.append(views.TipOption(value, value, amount))
+        offered.append(views.TipOption(value, value, views.Amount(share, currency)))
     for smart in _smart_amounts(config):
         value = major_text(smart.amount, smart.currency)
         offered.append(views.TipOption(value, f"{value} {smart.currency}", amount_of(smart)))

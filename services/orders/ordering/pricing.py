@@ -2,16 +2,28 @@
 
 Pure arithmetic. A percentage is rounded half up once and then split over the lines by largest
 remainder, so subtotal - discount + tax + tip = total, and the lines add up to the order, exactly.
+What is computed is a multiple of `step`, all that cards know of a currency of three decimals: where
+the given prices are, the total is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.contracts.orders import AppliedDiscount, Order, OrderLineItem, Tip
 from shared.errors import Refusal, invalid
-from shared.money import AMOUNT_MAX, Money, millionths, money, percent_half_up, split
+from shared.money import (
+    AMOUNT_MAX,
+    WHOLE_MILLIONTHS,
+    Money,
+    card_step,
+    millionths,
+    money,
+    nearest,
+    percent_half_up,
+    split,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +113,18 @@ def quote(
     discounts: Sequence[Off] = (),
     tips: Sequence[Extra] = (),
     rates: Sequence[TaxRate] = (),
+    step: int = 1,
 ) -> Quote:
     """The price of an order. All sums in minor units of one currency."""
     left = [line.gross for line in lines]
     taken = []
     for discount in discounts:
-        parts = _parts_off(discount, left)
+        parts = _parts_off(discount, left, step)
         left = [rest - part for rest, part in zip(left, parts, strict=True)]
         taken.append(sum(parts))
-    priced = tuple(_taxed(line, rest, rates) for line, rest in zip(lines, left, strict=True))
-    made = Quote(priced, tuple(taken), tuple(_tip(tip, sum(left)) for tip in tips))
+    taxed = [_taxed(line, rest, rates) for line, rest in zip(lines, left, strict=True)]
+    priced = _evenly_taxed(taxed, step)
+    made = Quote(priced, tuple(taken), tuple(_tip(tip, sum(left), step) for tip in tips))
     assert sum(line.net for line in priced) + made.tip == made.total, "the lines add up"
     assert sum(line.discount for line in priced) == made.discount, "the discounts add up"
     return made
@@ -130,6 +144,7 @@ def priced(order: Order, rates: Sequence[TaxRate] = ()) -> Order:
         [_off(discount, order.line_items) for discount in order.discounts],
         [_extra(tip) for tip in order.tips],
         rates,
+        card_step(currency),
     )
     _check_range(sums)
     lines = zip(order.line_items, sums.lines, strict=True)
@@ -147,15 +162,22 @@ def priced(order: Order, rates: Sequence[TaxRate] = ()) -> Order:
     )
 
 
-def _parts_off(discount: Off, left: Sequence[int]) -> list[int]:
+def _parts_off(discount: Off, left: Sequence[int], step: int) -> list[int]:
     """How much of each line it takes: never more than is left of it."""
     chosen = discount.lines
     eligible = [rest if chosen is None or index in chosen else 0 for index, rest in enumerate(left)]
     whole = sum(eligible)
     wanted = discount.amount
     if discount.millionths is not None:
-        wanted = percent_half_up(whole, discount.millionths)
-    return split(min(wanted, whole), eligible)
+        is_all = discount.millionths == WHOLE_MILLIONTHS  # of an uneven price, too
+        wanted = whole if is_all else percent_half_up(whole, discount.millionths, step)
+    return _split_evenly(min(wanted, whole), eligible, step)
+
+
+def _split_evenly(amount: int, eligible: Sequence[int], step: int) -> list[int]:
+    """In whole steps where all are: else a later discount might take an uneven rest of a line."""
+    unit = 1 if any(one % step for one in (amount, *eligible)) else step
+    return [unit * part for part in split(amount // unit, [one // unit for one in eligible])]
 
 
 def _taxed(line: Line, rest: int, rates: Sequence[TaxRate]) -> PricedLine:
@@ -170,14 +192,21 @@ def _taxed(line: Line, rest: int, rates: Sequence[TaxRate]) -> PricedLine:
     return PricedLine(line.gross, discount, sum(added), included)
 
 
+def _evenly_taxed(lines: Sequence[PricedLine], step: int) -> tuple[PricedLine, ...]:
+    """The added tax as a whole is the nearest multiple of `step`, and the lines share it."""
+    taxes = [line.tax for line in lines]
+    shares = split(nearest(sum(taxes), step), taxes)
+    return tuple(replace(line, tax=tax) for line, tax in zip(lines, shares, strict=True))
+
+
 def _half_up(dividend: int, divisor: int) -> int:
     return (2 * dividend + divisor) // (2 * divisor)
 
 
-def _tip(tip: Extra, discounted_subtotal: int) -> int:
+def _tip(tip: Extra, discounted_subtotal: int, step: int) -> int:
     if tip.millionths is None:
         return tip.amount
-    return percent_half_up(discounted_subtotal, tip.millionths)
+    return percent_half_up(discounted_subtotal, tip.millionths, step)
 
 
 def _off(discount: AppliedDiscount, lines: Sequence[OrderLineItem]) -> Off:

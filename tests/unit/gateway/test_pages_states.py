@@ -25,6 +25,7 @@ from shared.contracts.orders import Tip, TipInput
 from shared.contracts.payments import FailureCode
 from shared.contracts.sessions import Attempt, CheckoutSession, TerminalReason
 from shared.ids import new_id
+from shared.money import Money
 from tests.builders_pages import (
     BRAND,
     NOON,
@@ -244,6 +245,26 @@ def test_tips_are_offered_with_what_they_come_to():
         ("12.5%", (150, "USD")),
         ("3.00", (300, "USD")),
     ]
+
+
+def test_tips_of_three_decimals_end_in_0_unless_the_merchant_wrote_them_otherwise():
+    offered = Money(amount=1234, currency="KWD")
+    tips = TIPS.model_copy(update={"smart_tip_amounts": [offered]})
+    order = an_order(due=12_340, currency="KWD")
+
+    tip = tip_of(tips, order)
+
+    assert tip is not None
+    assert [option.amount for option in tip.options][1:] == [
+        (1230, "KWD"),
+        (1540, "KWD"),  # 12.5 % is 1.5425
+        (1234, "KWD"),
+    ]
+    assert picked_tip({"tip": "1.234"}, tips, order, "en") == (TipInput(amount_money=offered), "")
+    assert picked_tip({"tip": "custom", "tip_custom": "1,234"}, tips, order, "fr") == (
+        None,
+        "Choose an amount in steps of 0,010 KWD.",
+    )
 
 
 def test_no_tips_are_offered_unless_the_merchant_wants_them():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,11 +38,17 @@ extras = st.lists(st.builds(Extra, amount=amounts, millionths=st.none() | percen
 rates = st.lists(
     st.builds(TaxRate, millionths=st.integers(0, 300_000), is_inclusive=st.booleans()), max_size=3
 )
+steps = st.sampled_from([1, 10, 100])
 
 
-@given(lines, offs, extras, rates)
-def test_the_sums_add_up_exactly_whatever_is_bought(lines, offs, extras, rates):
-    made = quote(lines, offs, extras, rates)
+def in_steps(made: list[Any], step: int, name: str = "amount") -> list[Any]:
+    """The same, each amount of the merchant's rounded down to what a card can be charged."""
+    return [replace(one, **{name: getattr(one, name) // step * step}) for one in made]
+
+
+@given(lines, offs, extras, rates, steps)
+def test_the_sums_add_up_exactly_whatever_is_bought(lines, offs, extras, rates, step):
+    made = quote(lines, offs, extras, rates, step)
 
     assert made.subtotal - made.discount + made.tax + made.tip == made.total
     assert sum(one.net for one in made.lines) + made.tip == made.total
@@ -48,9 +57,11 @@ def test_the_sums_add_up_exactly_whatever_is_bought(lines, offs, extras, rates):
     assert sum(made.tips) == made.tip
 
 
-@given(lines, offs, extras, rates)
-def test_nothing_is_negative_and_no_discount_exceeds_what_it_is_on(lines, offs, extras, rates):
-    made = quote(lines, offs, extras, rates)
+@given(lines, offs, extras, rates, steps)
+def test_nothing_is_negative_and_no_discount_exceeds_what_it_is_on(
+    lines, offs, extras, rates, step
+):
+    made = quote(lines, offs, extras, rates, step)
 
     assert all(0 <= one.discount <= one.gross for one in made.lines)
     assert all(one.net >= 0 and one.tax >= 0 for one in made.lines)
@@ -125,6 +136,47 @@ def test_an_added_rate_is_on_the_price_without_the_included_one():
     made = quote([Line(1_190)], rates=[TaxRate(190_000, is_inclusive=True), TaxRate(100_000)])
 
     assert (made.lines[0].included_tax, made.tax, made.total) == (190, 100, 1_290)
+
+
+@given(lines, offs, extras, rates, steps)
+def test_where_a_card_can_be_charged_the_prices_it_can_be_charged_the_total(
+    lines, offs, extras, rates, step
+):
+    even = in_steps(lines, step, "gross"), in_steps(offs, step), in_steps(extras, step)
+
+    made = quote(*even, rates, step)
+
+    assert made.total % step == made.tax % step == 0
+    assert not any(amount % step for amount in (*made.discounts, *made.tips))
+
+
+@given(lines, offs, extras, rates, steps)
+def test_whatever_the_prices_are_what_is_computed_is_a_multiple_of_a_step(
+    lines, offs, extras, rates, step
+):
+    tips = [Extra(millionths=tip.millionths or 0) for tip in extras]
+
+    made = quote(lines, offs, tips, rates, step)
+
+    assert not any(amount % step for amount in (made.tax, *made.tips))
+
+
+@given(lines, rates, steps)
+def test_steps_move_an_order_s_tax_by_at_most_half_of_one(lines, rates, step):
+    exact, made = quote(lines, rates=rates), quote(lines, rates=rates, step=step)
+
+    assert abs(made.tax - exact.tax) * 2 <= step
+
+
+def test_all_of_an_uneven_price_can_be_taken_off():
+    assert quote([Line(1_234)], [Off(millionths=1_000_000)], step=10).total == 0
+
+
+def test_a_tip_of_a_price_in_dinars_ends_in_0():
+    price: dict[str, Any] = {"unit_price_money": {"amount": 12_340, "currency": "KWD"}}
+    sale = a_sale(line(**price), tips=[{"percent": 12.5}])
+
+    assert priced(sale.order).net_amounts.tip_money.amount == 1_540  # 1.5425
 
 
 def test_an_order_of_nothing_costs_nothing():
