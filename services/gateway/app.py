@@ -17,6 +17,7 @@ from services.gateway.api import (
     openapi,
     orders,
     payment_links,
+    subscription_plans,
 )
 from services.gateway.api.operation import Operation, served
 from services.gateway.body import BODY_MAX
@@ -33,6 +34,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *link_stats.OPERATIONS,
     *checkout_sessions.OPERATIONS,
     *orders.OPERATIONS,
+    *subscription_plans.OPERATIONS,
 )
 
 

@@ -25,7 +25,9 @@ from shared.contracts.links import (
     LinkReopened,
     LinkUpdated,
     PaymentLink,
+    shown_version,
 )
+from shared.contracts.plans import ARCHIVED, SubscriptionPlan
 from shared.contracts.types import ModeEnvironment
 from shared.errors import Refusal, not_found
 
@@ -39,6 +41,7 @@ UNAVAILABLE: Final[Mapping[str, str]] = {
     "PAYMENT_LINK_MAX_COMPLETIONS_REACHED": "This payment link has been used up.",
     "EVENT_SOLD_OUT": "This event is sold out.",
     "EVENT_ENDED": "This event is over.",
+    ARCHIVED: "This subscription plan is no longer offered.",
 }
 
 
@@ -63,6 +66,7 @@ class Link:
     returned_count: int = 0
     returned_quantity: int = 0
     tiers: Mapping[str, Count] = field(default_factory=dict)  # an event's, by line key
+    plan: SubscriptionPlan | None = None  # what it offers, as orders said it last
 
     @property
     def slug(self) -> str:
@@ -73,6 +77,11 @@ class Link:
     def url(self) -> str:
         """The public address."""
         return f"{self.origin}/l/{self.slug}"
+
+    @property
+    def shown_version(self) -> int:
+        """Grows whenever a page of it would show something else: with the link and its plan."""
+        return shown_version(self.version, self.plan.version if self.plan else None)
 
     @property
     def capacity(self) -> Capacity:
@@ -91,6 +100,8 @@ class Link:
         end = self.template.event_config.sold_until
         if end is not None and now > end - LAST_PAGE:
             return "EVENT_ENDED"
+        if self.plan is not None and self.plan.status == "archived":
+            return ARCHIVED
         return self.capacity.exhausted_by
 
     def shown(self) -> PaymentLink:
@@ -223,6 +234,7 @@ def create(
     slug: str,
     origin: str,
     now: datetime,
+    plan: SubscriptionPlan | None = None,
 ) -> tuple[Link, Facts]:
     """A new, active link (its template already checked)."""
     link = Link(
@@ -234,6 +246,7 @@ def create(
         created_at=now,
         updated_at=now,
         origin=origin,
+        plan=plan,
     )
     return link, [LinkCreated.model_construct(**link._fields())]
 

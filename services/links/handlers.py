@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.links import domain, listing, modes, places, slug_store, slugs, store, template
+from services.links import (
+    domain,
+    listing,
+    modes,
+    places,
+    plan_store,
+    plans,
+    slug_store,
+    slugs,
+    store,
+    template,
+)
 from services.links.answers import fingerprint
 from shared.bus.room import Handler, Sweep
 from shared.bus.tx import Tx
@@ -32,17 +43,26 @@ from shared.contracts.links import (
 )
 from shared.contracts.lists import Page
 from shared.contracts.orders import OrderPaid, OrderRefunded
+from shared.contracts.plans import (
+    SubscriptionPlanArchived,
+    SubscriptionPlanCreated,
+    SubscriptionPlanFact,
+    SubscriptionPlanUpdated,
+)
 
 
 async def create(msg: CreateLink, tx: Tx) -> PaymentLink:
+    wanted = modes.checked(template.made(msg.params))
+    plan = plans.fitting(wanted, await plan_store.of_new_link(tx, msg))
     link, facts = domain.create(
-        modes.checked(template.made(msg.params)),
+        wanted,
         payment_link_id=tx.new_id("pl"),
         merchant_id=tx.merchant_id,
         mode_environment=tx.context.mode,
         slug=_slug(msg.params.slug, msg.params.name, tx),
         origin=tx.public_url,
         now=tx.now,
+        plan=plan,
     )
     await slug_store.take(tx, link, link.slug)
     await store.add(tx, link)
@@ -86,6 +106,8 @@ async def replace_custom_fields(msg: ReplaceCustomFields, tx: Tx) -> PaymentLink
 
 
 async def _change(tx: Tx, was: domain.Link, new: template.Template) -> PaymentLink:
+    if was.plan is not None:
+        template.refuse_other_currency(new, was.plan.currency)
     link, facts = was.change(modes.checked(new), tx.now)
     await store.save(tx, link, was=was)
     tx.emit(*facts)
@@ -175,6 +197,10 @@ async def on_order_refunded(msg: OrderRefunded, tx: Tx) -> None:
         tx.emit(*freed.returned(msg.quantity_sold, msg.line_quantities))
 
 
+async def on_plan(msg: SubscriptionPlanFact, tx: Tx) -> None:
+    await plan_store.keep(tx, msg)
+
+
 HANDLERS: Final[Mapping[type[Message], Handler]] = {
     CreateLink: create,
     GetLink: get,
@@ -192,5 +218,8 @@ HANDLERS: Final[Mapping[type[Message], Handler]] = {
     ReleasePlace: release,
     OrderPaid: on_order_paid,
     OrderRefunded: on_order_refunded,
+    SubscriptionPlanCreated: on_plan,
+    SubscriptionPlanUpdated: on_plan,
+    SubscriptionPlanArchived: on_plan,
 }
 SWEEPS: Final[Sequence[Sweep]] = ()

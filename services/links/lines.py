@@ -50,7 +50,7 @@ def bought(link: Link, lines: Sequence[ResolvedLine], choices: Choices) -> list[
             name=line.name,
             description=line.description,
             image_url=line.image_url,
-            item_id=items[line.key],
+            item_id=items.get(line.key),
             quantity=_quantity(line, choices.quantity_overrides.get(line.key)),
             unit_price_money=_price(line, choices.unit_price_overrides.get(line.key)),
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, assert_never
 
-from services.links import donations, lines, tiers
+from services.links import donations, lines, plans, tiers
 from services.links.answers import answered
 from services.links.domain import Link, refuse_unavailable
 from services.links.template import (
@@ -52,11 +52,14 @@ def checked(template: Template) -> Template:
             _refuse_set(template, _DONATION_NAMES, "donation")
             _refuse_set(template, ("event_config",), "event")
             tiers.refuse_caps(template)
+            plans.check(template)
         case "event":
             _refuse_set(template, _DONATION_NAMES, "donation")
+            plans.refuse(template, "An event sells tickets, it cannot have a plan.")
             tiers.check(template)
         case "donation":
             _refuse_set(template, ("event_config",), "event")
+            plans.refuse(template, "The donor says how much, so a donation cannot have a plan.")
             donations.check(template)
         case _:
             assert_never(template.mode)
@@ -73,17 +76,16 @@ def unavailable_reason(link: Link, now: datetime) -> str | None:
     """Why nobody can buy now; a link that has nothing to sell yet counts as inactive."""
     if (reason := link.unavailable_reason(now)) is not None:
         return reason
-    return None if _sells(link.template) else "PAYMENT_LINK_INACTIVE"
+    return None if _sells(link) else "PAYMENT_LINK_INACTIVE"
 
 
-def _sells(template: Template) -> bool:
-    if template.plan_id is not None:
-        return False  # plans are not sold yet
+def _sells(link: Link) -> bool:
+    template = link.template
     match template.mode:
         case "standard" | "event":
-            return bool(template.line_items)
+            return bool(resolved_lines(link))
         case "donation":
-            return True
+            return template.plan_id is None  # one with a plan is of a time that let it be
         case _:
             assert_never(template.mode)
 
@@ -104,6 +106,7 @@ def shown(link: Link, now: datetime) -> ShownLink:
         payment_link=buyer_link,
         resolved_line_items=resolved_lines(link),
         donation_frequencies=_frequencies(link.template),
+        subscription_terms=link.plan.terms() if link.plan else None,
         is_sold_out=link.capacity.exhausted_by is not None,
         remaining_quantity=link.capacity.remaining_quantity,
         unavailable_reason=unavailable_reason(link, now),
@@ -128,6 +131,8 @@ def resolved_lines(link: Link) -> list[ResolvedLine]:
     template = link.template
     match template.mode:
         case "standard":
+            if template.plan_id is not None:
+                return plans.shown(link, link.plan) if link.plan else []
             is_sold_out = link.capacity.exhausted_by is not None
             return [lines.resolved(line, is_sold_out=is_sold_out) for line in template.line_items]
         case "event":
@@ -140,7 +145,7 @@ def resolved_lines(link: Link) -> list[ResolvedLine]:
 
 def resolve(link: Link, msg: ResolveLink, *, ulid: str, now: datetime) -> LinkResolved:
     """The choices of one buyer become one offer: a fresh session and a fresh order of one ULID."""
-    if msg.context_version < link.version:
+    if msg.context_version < link.shown_version:
         raise Refusal(
             "conflict",
             "PAYMENT_LINK_CHANGED_RETRY",
@@ -194,6 +199,9 @@ def offer(link: Link, choices: Choices) -> Offer:
     """What this buyer buys. Raises the refusal of the first choice that cannot be accepted."""
     template, more = link.template, dict[str, Any]()
     match template.mode:
+        case "standard" if link.plan is not None:
+            chosen = plans.bought(link, link.plan, choices)
+            more["subscription_terms"] = link.plan.terms()
         case "standard":
             chosen = lines.bought(link, resolved_lines(link), choices)
         case "event":

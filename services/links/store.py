@@ -14,6 +14,7 @@ from shared.contracts.links import (
     ResolveLink,
     ShowLink,
 )
+from shared.contracts.plans import SubscriptionPlan
 from shared.db.pool import Record
 
 COLUMNS: Final = """
@@ -46,19 +47,33 @@ FIND: Final = f"""
     WHERE merchant_id = $1 AND payment_link_id = $2 AND mode_environment = $3
 """
 
-LOCK: Final = FIND + " FOR UPDATE"
+# What it offers, for whoever buys or changes it; lists show a link without.
+WITH_PLAN: Final = """
+    LEFT JOIN plans ON plans.merchant_id = links.merchant_id AND plans.plan_id = links.plan_id
+"""
 
-FIND_FOR_BUYER: Final = f"SELECT {COLUMNS} FROM links WHERE payment_link_id = $1"
+LOCK: Final = f"""
+    SELECT {COLUMNS}, plans.content AS plan
+    FROM links {WITH_PLAN}
+    WHERE links.merchant_id = $1 AND links.payment_link_id = $2 AND links.mode_environment = $3
+    FOR UPDATE OF links
+"""
+
+FIND_FOR_BUYER: Final = f"""
+    SELECT {COLUMNS}, plans.content AS plan
+    FROM links {WITH_PLAN}
+    WHERE links.payment_link_id = $1
+"""
 
 FIND_BY_SLUG: Final = f"""
-    SELECT {COLUMNS}
-    FROM slugs JOIN links USING (merchant_id, payment_link_id)
+    SELECT {COLUMNS}, plans.content AS plan
+    FROM slugs JOIN links USING (merchant_id, payment_link_id) {WITH_PLAN}
     WHERE slugs.slug = $1 AND slugs.removed_at IS NULL
 """
 
 OPEN_FOR_BUYER: Final = f"""
-    SELECT {COLUMNS}, known.checkout_session_id, known.order_id
-    FROM links
+    SELECT {COLUMNS}, plans.content AS plan, known.checkout_session_id, known.order_id
+    FROM links {WITH_PLAN}
     LEFT JOIN resolutions AS known
         ON known.merchant_id = links.merchant_id
         AND known.context_id = $2 AND known.choices_hash = $3
@@ -93,7 +108,14 @@ def link_of(row: Record, origin: str) -> Link:
         returned_count=row["returned_count"],
         returned_quantity=row["returned_quantity"],
         tiers=_tiers(row),
+        plan=plan_of(row),
     )
+
+
+def plan_of(row: Record) -> SubscriptionPlan | None:
+    """The plan in the row's column `plan`, where it is asked for and there is one."""
+    content = row.get("plan")
+    return None if content is None else SubscriptionPlan.model_validate(content)
 
 
 def _tiers(row: Record) -> dict[str, Count]:

@@ -185,11 +185,15 @@ def _check_options(options: Sequence[str], param: str) -> None:
 
 
 def _check_currency(template: Template) -> None:
-    first: str | None = None
+    if (first := currency_of(template)) is not None:
+        refuse_other_currency(template, first)
+
+
+def refuse_other_currency(template: Template, currency: str) -> None:
+    """CURRENCY_MISMATCH for the first sum that is in another."""
     for param, sum_of_money in all_money(template):
-        first = first or sum_of_money.currency
-        if sum_of_money.currency != first:
-            raise currency_mismatch(param, first)
+        if sum_of_money.currency != currency:
+            raise currency_mismatch(param, currency)
 
 
 def currency_mismatch(param: str, expected: str) -> Refusal:

@@ -27,8 +27,6 @@ ZONES: Final = frozenset(available_timezones())  # read once: the table comes wi
 def check(template: Template) -> None:
     """Refuse an event that contradicts itself. Raises the first refusal found."""
     event = template.event_config
-    if template.plan_id is not None:
-        raise invalid("plan_id", "An event sells tickets, it cannot have a plan.")
     if event.timezone is not None and event.timezone not in ZONES:
         raise invalid("event_config.timezone", f"'{event.timezone}' is not an IANA time zone.")
     if event.event_end_date is not None:

@@ -9,11 +9,12 @@ from services.orders.ordering import handlers as ordering
 from services.orders.payments import handlers as payments
 from services.orders.payments.effects import effects
 from services.orders.payments.measures import measure
+from services.orders.plans import handlers as plans
 from shared.bus.room import BUS_MIGRATIONS, Room, merge
 from shared.payments.registry import Providers
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-HANDLERS: Final = merge(ordering.HANDLERS, payments.HANDLERS)
+HANDLERS: Final = merge(ordering.HANDLERS, payments.HANDLERS, plans.HANDLERS)
 SWEEPS: Final = (*ordering.SWEEPS, *payments.SWEEPS)
 
 

@@ -17,6 +17,7 @@ from shared.contracts.base import changed
 from shared.contracts.link_requests import CustomField, Frequency
 from shared.contracts.orders import OrderFact, OrderPaid, PayOrder
 from shared.contracts.payments import PaymentIntentFact
+from shared.contracts.plans import SubscriptionTerms
 from shared.contracts.sessions import (
     Attempt,
     AttemptStatus,
@@ -89,6 +90,7 @@ class Session:
     custom_field_values: Mapping[str, str]
     client_reference_id: str | None = None
     donation_frequency: Frequency | None = None
+    subscription_terms: SubscriptionTerms | None = None
     expired_at: datetime | None = None
     completed_at: datetime | None = None
     metadata: Mapping[str, str]
@@ -123,6 +125,7 @@ class Session:
             "source": self.source,
             "order_id": self.order_id,
             "payment_link_id": self.payment_link_id,
+            "plan_id": self.subscription_terms.plan_id if self.subscription_terms else None,
             "payment_intent_ids": list(self.payment_intent_ids),
             "url": self.url,
             "is_payment_in_progress": self.is_live,
@@ -131,6 +134,7 @@ class Session:
             "custom_field_values": dict(self.custom_field_values),
             "client_reference_id": self.client_reference_id,
             "donation_frequency": self.donation_frequency,
+            "subscription_terms": self.subscription_terms,
             "expires_at": self.expires_at,
             "expired_at": self.expired_at,
             "completed_at": self.completed_at,

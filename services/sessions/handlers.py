@@ -46,6 +46,7 @@ async def create(msg: CreateSession, tx: Tx) -> CheckoutSession:
         msg.params,
         ulid=tx.new_ulid(),
         balance=msg.order_balance_money,
+        plan=msg.plan,
         merchant_id=tx.merchant_id,
         mode_environment=tx.context.mode,
         origin=tx.public_url,

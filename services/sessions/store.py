@@ -13,6 +13,7 @@ from shared.contracts.link_requests import CustomField
 from shared.contracts.links import LinkDeactivated
 from shared.contracts.lists import Page
 from shared.contracts.orders import OrderFact, PayOrder
+from shared.contracts.plans import SubscriptionTerms
 from shared.contracts.sessions import Attempt, CheckoutSession, ListSessions, SessionConfigs
 from shared.db import keyset
 from shared.db.pool import Record
@@ -170,6 +171,7 @@ def _session(row: Record, origin: str) -> Session:
         custom_field_values=frozen["custom_field_values"],
         client_reference_id=row["client_reference_id"],
         donation_frequency=frozen.get("donation_frequency"),
+        subscription_terms=_terms(frozen.get("subscription_terms")),
         expired_at=row["expired_at"],
         completed_at=row["completed_at"],
         metadata=row["metadata"],
@@ -188,13 +190,18 @@ def _session(row: Record, origin: str) -> Session:
 def _frozen(session: Session) -> dict[str, Any]:
     dump = session.configs.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     fields = [one.model_dump(mode="json", exclude_none=True) for one in session.custom_fields]
-    answers = dict(session.custom_field_values)
+    answers, terms = dict(session.custom_field_values), session.subscription_terms
     return {
         "configs": dump,
         "custom_fields": fields,
         "custom_field_values": answers,
         "donation_frequency": session.donation_frequency,
+        "subscription_terms": terms and terms.model_dump(mode="json", exclude_none=True),
     }
+
+
+def _terms(frozen: Any) -> SubscriptionTerms | None:
+    return None if frozen is None else SubscriptionTerms.model_validate(frozen)
 
 
 def _new_row(session: Session) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.contracts import links, orders, payments, sessions, tickets
+from shared.contracts import links, orders, payments, plans, sessions, tickets
 from shared.contracts.base import TOPICS, Command, Context, Effect, Envelope, Event, Message, Query
 
 # The service that answers the requests of each file and says its events.
@@ -11,6 +11,7 @@ OWNERS: Final = {
     sessions.__name__: "sessions",
     orders.__name__: "orders",
     payments.__name__: "orders",
+    plans.__name__: "orders",
     tickets.__name__: "orders",
 }
 
@@ -35,6 +36,7 @@ __all__ = [
     "links",
     "orders",
     "payments",
+    "plans",
     "sessions",
     "tickets",
 ]

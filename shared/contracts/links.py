@@ -31,6 +31,7 @@ from shared.contracts.link_requests import (
     ReplaceLineItemsParams,
 )
 from shared.contracts.lists import ListQuery, Page
+from shared.contracts.plans import SubscriptionPlan, SubscriptionTerms
 from shared.contracts.types import (
     CheckoutSessionId,
     ChosenQuantity,
@@ -138,18 +139,30 @@ class BuyerLink(Resource):
     event_config: EventConfig = EventConfig()
 
 
+def shown_version(link_version: int, plan_version: int | None) -> int:
+    """What a page was opened at. Both only grow, so their sum does whenever either does."""
+    return link_version + (plan_version or 0)
+
+
 class ShownLink(Resource):
     """Answer of `links.show`: the buyer's view, and why it cannot be resolved now, if so."""
 
     payment_link: BuyerLink
     resolved_line_items: list[ResolvedLine] = []
     donation_frequencies: list[Frequency] = []  # asked how often; empty: once, nobody is asked
+    subscription_terms: SubscriptionTerms | None = None  # the lines are what is due today
     is_sold_out: bool = False
     remaining_quantity: int | None = None
     unavailable_reason: str | None = None
     merchant_id: str
     mode_environment: ModeEnvironment
     slug: str = ""  # the newest; an older one redirects to it
+
+    @property
+    def version(self) -> int:
+        """What a page that shows it is opened at; a resolve has to bring no older one back."""
+        terms = self.subscription_terms
+        return shown_version(self.payment_link.version, terms.plan_version if terms else None)
 
 
 class TicketedEvent(Resource):
@@ -186,6 +199,7 @@ class Offer(Resource):
     event: TicketedEvent | None = None  # each piece of each line is a seat and gets a ticket
     ticket_prefix: str | None = None
     sold_until: Time | None = None  # no page of it stays open for longer
+    subscription_terms: SubscriptionTerms | None = None  # the lines are the first payment
 
 
 class Choices(Strict):
@@ -218,7 +232,13 @@ class Resolution(Resource):
 
 
 class CreateLink(Command[PaymentLink], topic="links.create"):
+    """`plan`: what orders said of the `plan_id` just now, since its facts may still be on the way.
+
+    Absent, links goes by what it has heard.
+    """
+
     params: PaymentLinkCreateParams
+    plan: SubscriptionPlan | None = None
 
 
 class GetLink(Query[PaymentLink], topic="links.get"):

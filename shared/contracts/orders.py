@@ -10,6 +10,7 @@ from shared.contracts.base import Command, Event, Query
 from shared.contracts.configs import Percent, TipPercentage
 from shared.contracts.link_requests import Frequency
 from shared.contracts.lists import ListQuery, Page
+from shared.contracts.plans import SubscriptionTerms
 from shared.contracts.sessions import Payer
 from shared.contracts.tickets import Ticket
 from shared.contracts.types import (
@@ -251,6 +252,7 @@ class Order(Resource):
     client_reference_id: str | None = None
     utm: dict[str, str] = {}
     donation_frequency: Frequency | None = None  # the donor's wish; this order is one payment
+    subscription_terms: SubscriptionTerms | None = None  # frozen; this order is the first payment
     revision: int = 1
     metadata: dict[str, str] = {}
     merchant_id: str

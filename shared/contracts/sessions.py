@@ -9,7 +9,9 @@ from pydantic import ConfigDict
 from shared.contracts.base import Command, Event, Query
 from shared.contracts.configs import HostedConfigs, PrefilledCustomer, ValidationCallbacks
 from shared.contracts.link_requests import CustomField, Frequency
+from shared.contracts.links import Offer
 from shared.contracts.lists import ListQuery, Page
+from shared.contracts.plans import SubscriptionPlan, SubscriptionTerms
 from shared.contracts.types import (
     Address,
     Email,
@@ -100,6 +102,7 @@ class CheckoutSession(Resource, SessionConfigs):
     custom_field_values: dict[str, str] = {}
     client_reference_id: str | None = None
     donation_frequency: Frequency | None = None  # the donor's wish; this page is one payment
+    subscription_terms: SubscriptionTerms | None = None  # frozen; this page is the first payment
     expires_at: Time
     expired_at: Time | None = None
     completed_at: Time | None = None
@@ -129,10 +132,14 @@ class ShownSession(Resource):
 
 
 class CreateSession(Command[CheckoutSession], topic="sessions.create"):
-    """`order_balance_money`: what the order owed when the gateway asked; orders checks again."""
+    """`order_balance_money`: what the order owed when the gateway asked; orders checks again.
+
+    `plan`: what orders said of the `plan_id` then.
+    """
 
     params: CheckoutSessionCreateParams
     order_balance_money: Money | None = None
+    plan: SubscriptionPlan | None = None
 
 
 class GetSession(Query[CheckoutSession], topic="sessions.get"):
@@ -209,13 +216,15 @@ class SessionAttached(
     subject="checkout_session_id",
     public=False,
 ):
-    """A page made over the API wants its order: a new one for `quick_pay`, else a known one.
+    """A page made over the API wants its order: a new one for `quick_pay` and for a plan's `offer`,
+    else a known one.
 
     Apart from `checkout_session.created`, which orders would hear for every buyer of every link
     only to do nothing.
     """
 
     quick_pay: QuickPay | None = None
+    offer: Offer | None = None
     customer_details: PrefilledCustomer | None = None
 
 

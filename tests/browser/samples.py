@@ -99,7 +99,6 @@ LONG_CHECKOUT = replace(
     is_shipping_address_required=True,
     is_billing_address_required=True,
     is_address_taxed=True,
-    renewal_note="Then $87.08 every month until you cancel.",
     payment_note="Shows as HARBOUR TEA on your statement.",
     summary=replace(SUMMARY, tip=None, taxes=(), is_tax_pending=True, total=usd(7065)),
 )
@@ -132,7 +131,7 @@ HOME = HomePage(
         DemoLink("/l/tea", "Tea box", "A fixed price with a quantity, fields and a picture"),
         DemoLink("/l/rivers", "Donation", "The buyer chooses an amount, once or every month"),
         DemoLink("/l/nightjar", "Concert", "Ticket tiers with a limited number of places"),
-        DemoLink("/l/club", "Membership", "A plan that renews"),
+        DemoLink("/l/club", "Membership", "A box every month, with a setup fee"),
     ),
     version="0.1.0",
 )
@@ -140,7 +139,7 @@ STATUS = {
     kind: StatusPage(LIVE, kind, name="Spring tea box")
     for kind in (
         "preparing", "expired", "closed", "superseded", "order_mutated", "order_closed",
-        "paid_elsewhere", "link_inactive", "link_not_yet", "link_sold_out",
+        "paid_elsewhere", "link_inactive", "link_not_yet", "link_withdrawn", "link_sold_out",
         "link_max_completions", "link_ended",
     )
 }  # fmt: skip
@@ -175,7 +174,7 @@ GIVING = replace(
     PLAIN_CHECKOUT,
     brand=FOUNDATION,
     summary=GIVEN,
-    renewal_note="You would like to give monthly. Only this gift is charged now.",
+    wish_note="You would like to give monthly. Only this gift is charged now.",
 )
 GIVEN_RECEIPT = replace(
     RECEIPT, brand=FOUNDATION, paid=usd(5181), summary=GIVEN, wish="Monthly", success_url=""

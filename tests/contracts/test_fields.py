@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from services.gateway.api.checkout_sessions import CheckoutSessionListParams
 from services.gateway.api.orders import OrderListParams
 from services.gateway.api.payment_links import PaymentLinkListParams
-from shared.contracts import configs, link_requests, links, orders, payments, sessions
+from services.gateway.api.subscription_plans import SubscriptionPlanListParams
+from shared.contracts import configs, link_requests, links, orders, payments, plans, sessions
 from shared.contracts.types import Address, Resource
 from shared.money import Money, SignedMoney
 
@@ -71,6 +72,11 @@ OURS: Final[Mapping[str, type[BaseModel]]] = {
             OrderListParams,
             payments.PaymentActivity,
             payments.PaymentIntent,
+            plans.SubscriptionPlanLineItem,
+            plans.SubscriptionPlan,
+            plans.SubscriptionPlanCreateParams,
+            plans.SubscriptionPlanUpdateParams,
+            SubscriptionPlanListParams,
             Money,
             Address,
         )

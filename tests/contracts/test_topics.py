@@ -21,8 +21,15 @@ NOUNS: Final = {
     "payment_intent": "payments",
     "charge": "payments",
     "ticket": "tickets",
+    "subscription_plan": "plans",
 }
-ASKED: Final = {"links": "links", "sessions": "sessions", "orders": "orders", "payments": "orders"}
+ASKED: Final = {
+    "links": "links",
+    "sessions": "sessions",
+    "orders": "orders",
+    "payments": "orders",
+    "plans": "orders",
+}
 # Past participles are words in -ed, these, and what clients already know by another kind of word.
 IRREGULAR: Final = frozenset({"paid"})
 STATES: Final = frozenset(
@@ -34,7 +41,8 @@ STATES: Final = frozenset(
     }
 )
 
-# Every event that the API promises to internal systems, by who publishes it …
+# Every event that the API promises to internal systems, by who publishes it (those of plans are
+# ours beside them) …
 PROMISED: Final = {
     "links": "link.created updated activated deactivated resolved exhausted reopened",
     "sessions": "checkout_session.created completed expired closed invalidated",
@@ -46,6 +54,7 @@ PROMISED: Final = {
         subscription.created activated updated paused resumed past_due payment_succeeded
         payment_failed trial_ending canceled
         ticket.issued
+        subscription_plan.created updated archived
     """,
 }
 # … and those whose resource does not exist yet.

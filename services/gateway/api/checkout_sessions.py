@@ -7,8 +7,10 @@ from typing import Final, Literal
 from services.gateway.api import examples
 from services.gateway.api.lists import ListParams, QueryTime
 from services.gateway.api.operation import ApiCall, Operation
+from services.gateway.api.subscription_plans import known_plan
 from shared.contracts.lists import Page
 from shared.contracts.orders import GetOrder, Order
+from shared.contracts.plans import ARCHIVED
 from shared.contracts.sessions import (
     CheckoutSession,
     CheckoutSessionCreateParams,
@@ -50,7 +52,8 @@ async def create(call: ApiCall) -> CheckoutSession:
 async def _create(call: ApiCall) -> CheckoutSession:
     params: CheckoutSessionCreateParams = call.body
     if params.order_id is None:
-        return await call.ask(CreateSession(params=params))
+        plan = await known_plan(call, params.plan_id)
+        return await call.ask(CreateSession(params=params, plan=plan))
     order = await call.ask_fresh(GetOrder(order_id=params.order_id), params.order_id)
     if order.status != "open":
         return await _create_once_more(call, order)
@@ -101,11 +104,15 @@ OPERATIONS: Final = (
         scope=WRITE,
         status=201,
         body=CheckoutSessionCreateParams,
-        codes=("ORDER_CLOSED", "CHECKOUT_PAYMENT_RESOLVING"),
+        codes=("ORDER_CLOSED", "CHECKOUT_PAYMENT_RESOLVING", ARCHIVED),
         example=examples.SESSION_PARAMS,
         reply_example=examples.SESSION,
         description="Exactly one of `quick_pay`, `order_id`, `plan_id`. An order has at most one "
-        "open session: a new one supersedes the old, unless a payment is in flight.",
+        "open session: a new one supersedes the old, unless a payment is in flight. With `plan_id` "
+        "the session (`source` `subscription`) takes exactly one payment: the plan's first period "
+        "and its setup fee, or during a trial the fee alone; a plan of which nothing is due today "
+        "is a 400, since cards are not saved without a payment yet. Renewals are not charged yet "
+        "either: `subscription_terms` keeps what the buyer agreed to.",
     ),
     Operation(
         "GET",

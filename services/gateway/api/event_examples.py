@@ -8,7 +8,15 @@ from typing import Any, Final
 
 import orjson
 
-from services.gateway.api.examples import CLOSED_ORDER, CLOSED_SESSION, LINK, ORDER, PAID_ORDER
+from services.gateway.api.examples import (
+    ARCHIVED_PLAN,
+    CLOSED_ORDER,
+    CLOSED_SESSION,
+    LINK,
+    ORDER,
+    PAID_ORDER,
+    PLAN,
+)
 from services.gateway.api.examples import SESSION as OPEN_SESSION
 from shared.bus.wire import cloudevent
 from shared.contracts import (
@@ -19,6 +27,7 @@ from shared.contracts import (
     links,
     orders,
     payments,
+    plans,
     sessions,
     tickets,
 )
@@ -223,6 +232,15 @@ DATA: Final[Mapping[type[Event], tuple[int, Json]]] = {
         INTENT | _CARD | {"status": "succeeded", "previous": {"status": "expired"}},
     ),
     tickets.TicketIssued: (1, _TICKET),
+    plans.SubscriptionPlanCreated: (1, PLAN | {"version": 1}),
+    plans.SubscriptionPlanUpdated: (
+        2,
+        PLAN | {"previous": {"version": 1, "setup_fee_money": None}},
+    ),
+    plans.SubscriptionPlanArchived: (
+        3,
+        ARCHIVED_PLAN | {"previous": {"version": 2, "status": "active"}},
+    ),
 }
 
 

@@ -13,6 +13,7 @@ from shared.contracts.configs import LegalConfig, Redirects, Theme
 from shared.contracts.link_requests import CustomField, LinkLineItem
 from shared.contracts.links import BuyerLink, PaymentLink, ResolvedLine
 from shared.contracts.orders import NetAmounts, Order, OrderActivity, OrderLineItem
+from shared.contracts.plans import SubscriptionPlan, SubscriptionPlanLineItem
 from shared.contracts.sessions import CheckoutSession
 from shared.money import Money, SignedMoney
 
@@ -202,4 +203,35 @@ LINK_STATS: Final = {
     "conversion_rate": 0.15,
     "revenue": [{"amount": 158_400, "currency": "USD"}],
     "refunds": [{"amount": 2_400, "currency": "USD"}],
+}
+
+_plan = SubscriptionPlan(
+    plan_id=f"plan_{_ULID}",
+    name="Tea club",
+    description="A box of three teas, a different one each month.",
+    currency="USD",
+    billing_interval="monthly",
+    billing_interval_count=1,
+    line_items=[SubscriptionPlanLineItem(name="Tea box", unit_price_money=_PRICE)],
+    setup_fee_money=Money(amount=500, currency="USD"),
+    contract_term_months=12,
+    early_termination_fee_money=_TOTAL,
+    status="active",
+    version=2,
+    metadata={"shelf": "B"},
+    merchant_id=_MERCHANT,
+    mode_environment="test",
+    created_at=_NOON,
+    updated_at=_NOON,
+)
+PLAN: Final = _json(_plan)
+ARCHIVED_PLAN: Final = {**PLAN, "status": "archived", "version": 3}
+SETUP_FEE: Final = PLAN["setup_fee_money"]
+PLAN_PARAMS: Final[Json] = {
+    "name": "Tea club",
+    "currency": "USD",
+    "billing_interval": "monthly",
+    "line_items": [{"name": "Tea box", "unit_price_money": _json(_PRICE)}],
+    "setup_fee_money": SETUP_FEE,
+    "contract_term_months": 12,
 }

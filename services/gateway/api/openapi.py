@@ -58,6 +58,7 @@ _RETRYING: Final = (409, 429, 503)
 TAGS: Final = {
     "payment-links": "Reusable templates behind a public URL.",
     "checkout-sessions": "One hosted page, one buyer, one payment.",
+    "subscription-plans": "What is paid how often, and on which terms.",
     "orders": "What was bought, what it costs, what was paid.",
 }
 

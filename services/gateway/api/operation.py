@@ -41,6 +41,7 @@ PATH_IDS: Final[Mapping[str, tuple[str, str]]] = {
     "payment_link_id": ("pl", "payment link"),
     "checkout_session_id": ("cs", "checkout session"),
     "order_id": ("ord", "order"),
+    "plan_id": ("plan", "subscription plan"),
 }
 PATH_WORDS: Final[Mapping[str, tuple[str, str]]] = {"slug": (SLUG_PATTERN, "slug")}
 # Services hear of each other's new resources by events: a look may come a moment too early.

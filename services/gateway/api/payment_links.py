@@ -10,6 +10,7 @@ from services.gateway import resolution
 from services.gateway.api import examples
 from services.gateway.api.lists import ListParams, QueryBool
 from services.gateway.api.operation import ApiCall, NoParams, Operation
+from services.gateway.api.subscription_plans import known_plan
 from services.gateway.gateway import Gateway
 from services.gateway.resolution import ResolutionContext
 from services.gateway.stats.store import View
@@ -42,6 +43,7 @@ from shared.contracts.links import (
     UpdateLink,
 )
 from shared.contracts.lists import Page
+from shared.contracts.plans import ARCHIVED, SubscriptionTerms
 from shared.contracts.sessions import CheckoutSession, ShowSession
 from shared.contracts.types import Resource, Strict, Time
 from shared.errors import Refusal, Unavailable
@@ -77,6 +79,10 @@ class PublicPaymentLink(Resource):
     donation_frequencies: Annotated[
         list[Frequency], Field(description="How often a donor may wish to give; empty: once.")
     ]
+    subscription_terms: Annotated[
+        SubscriptionTerms | None,
+        Field(description="Of a link with a plan: its lines are what is due today."),
+    ] = None
     is_sold_out: bool = False
     remaining_quantity: int | None = None
     unavailable_reason: Annotated[
@@ -94,7 +100,8 @@ class ResolvedLink(Resource):
 
 
 async def create(call: ApiCall) -> PaymentLink:
-    return await call.ask(CreateLink(params=call.body))
+    plan = await known_plan(call, call.body.plan_id)
+    return await call.ask(CreateLink(params=call.body, plan=plan))
 
 
 async def get(call: ApiCall) -> PaymentLink:
@@ -136,10 +143,11 @@ async def show_public(call: ApiCall) -> PublicPaymentLink:
         merchant_name=await call.gateway.merchant_name(shown.merchant_id),
         resolved_line_items=shown.resolved_line_items,
         donation_frequencies=shown.donation_frequencies,
+        subscription_terms=shown.subscription_terms,
         is_sold_out=shown.is_sold_out,
         remaining_quantity=shown.remaining_quantity,
         unavailable_reason=shown.unavailable_reason,
-        resolution_context=resolution.issue(secret_key, link.payment_link_id, link.version, now),
+        resolution_context=resolution.issue(secret_key, link.payment_link_id, shown.version, now),
         resolution_context_expires_at=resolution.expires_at(now),
     )
 
@@ -216,6 +224,7 @@ _UNAVAILABLE: Final = (
     "PAYMENT_LINK_MAX_COMPLETIONS_REACHED",
     "EVENT_SOLD_OUT",
     "EVENT_ENDED",
+    ARCHIVED,
 )
 _WRONG_TEMPLATE: Final = (
     "CURRENCY_MISMATCH",
@@ -238,14 +247,17 @@ OPERATIONS: Final = (
         scope=WRITE,
         status=201,
         body=PaymentLinkCreateParams,
-        codes=_WRONG_TEMPLATE,
+        codes=(*_WRONG_TEMPLATE, ARCHIVED),
         example=examples.LINK_PARAMS,
         reply_example=examples.LINK,
         description="Only `name` is required. One currency per link; a line needs only its price. "
-        "A donation that names no sum is in USD. A link with a `plan_id` is kept, and sells once "
-        "plans are sold. The lines of an event are its tiers: a buyer takes tickets of one or of "
-        "several, 1 to 100 in all; `allow_quantity_adjustment: false` sells a tier in blocks of "
-        "its `quantity`, and one that is sold out is shown and never sold.",
+        "A donation that names no sum is in USD. With `plan_id` the plan says what is sold, in its "
+        "currency: no `line_items`, and neither `donation` nor `event`. Buyers pay the first "
+        "period and the setup fee, during a trial the fee alone; a plan of which nothing is due "
+        "today is not available yet, since cards are not saved without a payment. The lines of an "
+        "event are its tiers: a buyer takes tickets of one or of several, 1 to 100 in all; "
+        "`allow_quantity_adjustment: false` sells a tier in blocks of its `quantity`, and one "
+        "that is sold out is shown and never sold.",
     ),
     Operation(
         "GET",

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from services.gateway.pages import views
-from services.gateway.pages.link_view import legal_of
+from services.gateway.pages.link_view import legal_of, terms_of
 from services.gateway.pages.seeing import Seen
 from services.gateway.pages.summary import summary_of
 from services.gateway.pages.tips import custom_text, tip_of
@@ -69,7 +69,8 @@ def waiting_page(seen: Seen, brand: views.Brand) -> views.CheckoutPage:
         summary=summary_of(order, due, custom.order_summary_message or ""),
         button_text=custom.checkout_button_text or "Pay",
         is_processing=True,
-        renewal_note=wish_note(order.donation_frequency),
+        wish_note=wish_note(order.donation_frequency),
+        terms=terms_of(order.subscription_terms),
         legal=legal_of(session.legal),
     )
 

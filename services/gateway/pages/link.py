@@ -111,7 +111,7 @@ async def _once_more(
         seen = _seen(request, opened.shown, opened.form)
     except Refusal as refusal:
         return await _refused(request, opened, refusal)
-    if seen.version < opened.shown.payment_link.version:
+    if seen.version < opened.shown.version:
         return await _render(request, opened, 409, is_changed=True)
     return await _render(request, opened, 422 if errors else 200, errors=errors)
 
@@ -231,7 +231,7 @@ async def _render(
         ended = unavailable_page(shown, brand, shown.unavailable_reason)
         return page(request, ended, status=status)
     now = gateway.clock()
-    token = resolution.issue(gateway.secret_key, link.payment_link_id, link.version, now)
+    token = resolution.issue(gateway.secret_key, link.payment_link_id, shown.version, now)
     view = link_page(
         shown,
         brand,

@@ -11,10 +11,11 @@ from services.gateway.pages.choices import chosen_amount, covers_fees, currency_
 from services.gateway.pages.forms import whole_number
 from services.gateway.pages.prefill import Carried
 from services.gateway.pages.views import Amount
-from services.gateway.pages.words import FREQUENCIES, LINK_STATES
+from services.gateway.pages.words import FREQUENCIES, LINK_STATES, interval_of
 from shared.contracts.configs import LegalConfig
 from shared.contracts.link_requests import CoverFees, CustomField, EventConfig
 from shared.contracts.links import ResolvedLine, ShownLink
+from shared.contracts.plans import SubscriptionTerms
 from shared.money import Money, card_step, millionths, money
 
 FEW: Final = 10  # "3 left" is said from here on
@@ -42,11 +43,12 @@ def link_page(
     return views.LinkPage(
         brand=brand,
         url=link.url,
-        preview_url=f"{link.url}/preview.png?v={link.version}",
+        preview_url=f"{link.url}/preview.png?v={shown.version}",
         action=f"/l/{shown.slug}",
         resolution_context=resolution_context,
         name=link.name,
         total=_total(shown, values, priced),
+        terms=terms_of(shown.subscription_terms),
         lines=tuple(_line(line, price, seen.get(line.key)) for line, price in priced),
         frequencies=tuple(
             views.Frequency(each, FREQUENCIES[each]) for each in shown.donation_frequencies
@@ -69,7 +71,7 @@ def unavailable_page(shown: ShownLink, brand: views.Brand, reason: str) -> views
     """Why nobody can buy here now. The merchant's own words are for a paused link only."""
     kind = LINK_STATES.get(reason, "link_inactive")
     if kind == "link_inactive" and shown.payment_link.status == "active":
-        kind = "link_not_yet"  # Nothing is sold on it: no lines yet, or a plan.
+        kind = "link_not_yet"  # No lines yet, or a plan of which nothing is due today.
     message = shown.payment_link.inactive_message or ""
     return views.StatusPage(
         brand=brand,
@@ -82,6 +84,22 @@ def unavailable_page(shown: ShownLink, brand: views.Brand, reason: str) -> views
 def amount_of(value: Money) -> Amount:
     """Money as the pages write it."""
     return Amount(value.amount, value.currency)
+
+
+def terms_of(terms: SubscriptionTerms | None) -> views.Terms | None:
+    """What a plan costs and how often, if there is one."""
+    if terms is None:
+        return None
+    fee, early = terms.setup_fee_money, terms.early_termination_fee_money
+    is_bound = bool(terms.contract_term_months)
+    return views.Terms(
+        price=amount_of(terms.recurring_money),
+        interval=interval_of(terms),
+        trial_days=terms.trial_period_days or 0,
+        setup_fee=amount_of(fee) if fee and fee.amount else None,
+        minimum_months=terms.contract_term_months or 0,
+        early_fee=amount_of(early) if early and early.amount and is_bound else None,
+    )
 
 
 def legal_of(legal: LegalConfig) -> views.Legal:

@@ -14,10 +14,12 @@ from services.gateway.pages.link import find
 from services.gateway.pages.render import format_amount
 from services.gateway.pages.theme import theme_from
 from services.gateway.pages.views import Brand
+from services.gateway.pages.words import interval_of
 from services.gateway.pictures import card
 from services.gateway.pictures.card import Card
 from services.gateway.pictures.easel import shown
 from shared.contracts.links import ResolvedLine, ShownLink
+from shared.contracts.plans import ARCHIVED
 from shared.money import card_step
 
 FOR_FIVE_MINUTES: Final = "public, max-age=300"
@@ -26,6 +28,7 @@ ENDED: Final[Mapping[str, str]] = {
     "PAYMENT_LINK_MAX_COMPLETIONS_REACHED": "Sold out",
     "EVENT_SOLD_OUT": "Sold out",
     "EVENT_ENDED": "Over",
+    ARCHIVED: "Not available",
 }
 
 
@@ -50,10 +53,17 @@ def card_of(link: ShownLink, brand: Brand) -> Card:
     return Card(
         seller=look.title or brand.merchant_name,
         name=link.payment_link.name,
-        price=price_of(link.resolved_line_items) if reason is None else ENDED.get(reason, ""),
+        price=_price(link) if reason is None else ENDED.get(reason, ""),
         color=look.primary,
         is_test_mode=brand.is_test_mode,
     )
+
+
+def _price(link: ShownLink) -> str:
+    if (terms := link.subscription_terms) is None:
+        return price_of(link.resolved_line_items)
+    each = terms.recurring_money
+    return f"{format_amount(each.amount, each.currency)} {interval_of(terms)}"
 
 
 def price_of(lines: Sequence[ResolvedLine]) -> str:

@@ -11,7 +11,7 @@ from services.gateway.pages import remembered, tickets, views
 from services.gateway.pages.answer import context_of, page, see_other
 from services.gateway.pages.checkout import brand
 from services.gateway.pages.checkout_view import filled_in
-from services.gateway.pages.link_view import amount_of, legal_of
+from services.gateway.pages.link_view import amount_of, legal_of, terms_of
 from services.gateway.pages.seeing import Seen, id_of, look, standing
 from services.gateway.pages.summary import summary_of
 from services.gateway.pages.words import wish_of
@@ -79,6 +79,7 @@ async def _view(
         buyer_email=buyer_email,
         refunded=amount_of(sums.refunded_money) if sums.refunded_money.amount else None,
         wish=wish_of(order.donation_frequency),
+        terms=terms_of(order.subscription_terms),
         tickets=tickets.shown(order.tickets),
         event_name=event.name if event else "",
         event=tickets.shown_event(event) if event else None,

@@ -96,6 +96,18 @@ class CoverFees:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a plan costs and how often; the lines beside it are what is due today."""
+
+    price: Amount  # of each period
+    interval: str  # "every month"
+    trial_days: int = 0
+    setup_fee: Amount | None = None
+    minimum_months: int = 0
+    early_fee: Amount | None = None  # of whoever leaves before that
+
+
+@dataclass(frozen=True)
 class Legal:
     terms_url: str = ""
     privacy_url: str = ""
@@ -170,7 +182,7 @@ class LinkPage:
     preview_url: str = ""  # absolute: the server's own picture of the link
     fields: tuple[CustomField, ...] = ()
     frequencies: tuple[Frequency, ...] = ()  # what to ask; empty: the buyer is not asked
-    interval_label: str = ""  # "every month", for a link with a plan
+    terms: Terms | None = None  # of a link with a plan
     remaining: int | None = None  # completions left, shown when given
     is_changed: bool = False  # the link was edited since the buyer opened it
     notice: str = ""  # any other refusal, in words
@@ -236,7 +248,8 @@ class CheckoutPage:
     shipping_label: str = "Shipping address"
     tip: Tip | None = None
     legal: Legal = Legal()
-    renewal_note: str = ""  # "Then $20.00 every month until you cancel."
+    wish_note: str = ""  # "You would like to give monthly. …"
+    terms: Terms | None = None  # of a plan's first payment
     payment_note: str = ""
     decline: str = ""  # why the last attempt failed; the page adds what to do next
     notice: str = ""  # anything else worth saying: total changed, merchant's refusal …
@@ -281,6 +294,7 @@ class ReceiptPage:
     buyer_email: str = ""  # only for the browser that typed it
     refunded: Amount | None = None
     wish: str = ""  # "Monthly": how often the donor would like to give
+    terms: Terms | None = None  # of a plan's first payment
     tickets: tuple[Ticket, ...] = ()
     event_name: str = ""
     event: Event | None = None
@@ -301,6 +315,7 @@ StatusKind = Literal[
     "paid_elsewhere",
     "link_inactive",
     "link_not_yet",
+    "link_withdrawn",
     "link_sold_out",
     "link_max_completions",
     "link_ended",

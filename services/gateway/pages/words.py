@@ -7,6 +7,7 @@ from typing import Final
 
 from services.gateway.pages.views import StatusKind
 from shared.contracts.link_requests import Frequency
+from shared.contracts.plans import ARCHIVED, BillingInterval, SubscriptionTerms
 from shared.contracts.sessions import Attempt, CheckoutSession
 
 # Why the last try to pay failed. The page itself adds that nothing was charged, and what to do.
@@ -36,6 +37,7 @@ PLACES_GONE: Final[Mapping[str, StatusKind]] = {
 }
 LINK_STATES: Final[Mapping[str, StatusKind]] = {
     "PAYMENT_LINK_INACTIVE": "link_inactive",
+    ARCHIVED: "link_withdrawn",
     "EVENT_ENDED": "link_ended",
     **PLACES_GONE,
 }
@@ -52,6 +54,20 @@ FREQUENCIES: Final[Mapping[Frequency, str]] = {
     "monthly": "Monthly",
     "yearly": "Yearly",
 }
+
+
+_PERIODS: Final[Mapping[BillingInterval, str]] = {
+    "daily": "day",
+    "weekly": "week",
+    "monthly": "month",
+    "yearly": "year",
+}
+
+
+def interval_of(terms: SubscriptionTerms) -> str:
+    """ "every month", "every 2 weeks": how often a plan is paid."""
+    period, count = _PERIODS[terms.billing_interval], terms.billing_interval_count
+    return f"every {period}" if count == 1 else f"every {count} {period}s"
 
 
 def wish_of(frequency: Frequency | None) -> str:

@@ -20,7 +20,7 @@ from services.orders.ordering.domain import (
     order_number,
 )
 from services.orders.ordering.pricing import priced
-from shared.contracts.links import LinkResolved, OfferLine
+from shared.contracts.links import LinkResolved, Offer, OfferLine
 from shared.contracts.orders import (
     ActivityType,
     AppliedDiscount,
@@ -106,6 +106,7 @@ def from_link(msg: LinkResolved, at: Moment) -> Moved:
             utm=msg.utm,
             donation_frequency=msg.offer.donation_frequency,
             buyer_email=msg.customer.email if msg.customer else None,
+            **_terms(msg.offer),
         ),
         at,
         offer=msg.offer,
@@ -113,25 +114,43 @@ def from_link(msg: LinkResolved, at: Moment) -> Moved:
     )
 
 
+def _terms(offer: Offer) -> dict[str, Any]:
+    terms = offer.subscription_terms
+    return {"subscription_plan_id": terms.plan_id, "subscription_terms": terms} if terms else {}
+
+
 def from_quick_pay(msg: SessionAttached, at: Moment) -> Moved:
     """The order of a page that was made for one exact sum."""
     assert msg.quick_pay is not None, "the caller looked"
     amount = msg.quick_pay.amount_money
     asked = OrderLineItemInput(name=msg.quick_pay.name, quantity=1, unit_price_money=amount)
+    return _by_session(msg, at, [_line(asked, at)], source="checkout")
+
+
+def from_plan(msg: SessionAttached, at: Moment) -> Moved:
+    """The order of a page that was made for the first payment of a plan."""
+    assert msg.offer is not None, "the caller looked"
+    lines = [_bought(one, at) for one in msg.offer.lines]
+    return _by_session(msg, at, lines, source="subscription", **_terms(msg.offer))
+
+
+def _by_session(
+    msg: SessionAttached, at: Moment, lines: Sequence[OrderLineItem], **more: Any
+) -> Moved:
     buyer = msg.customer_details or msg.customer.prefilled_customer_info
     return opened(
         _order(
             at,
             order_id=msg.order_id,
-            currency=amount.currency,
-            source="checkout",
+            currency=msg.amount_money.currency,
             merchant_id=msg.merchant_id,
             mode_environment=msg.mode_environment,
-            line_items=[_line(asked, at)],
+            line_items=lines,
             checkout_session_ids=[msg.checkout_session_id],
             client_reference_id=msg.client_reference_id,
             customer_id=msg.customer.customer_id,
             buyer_email=buyer.email if buyer else None,
+            **more,
         ),
         at,
     )

@@ -70,6 +70,9 @@ async def on_session_attached(msg: SessionAttached, tx: Tx) -> None:
     if msg.quick_pay is not None:
         await _open(tx, contents.from_quick_pay(msg, _moment(tx)))
         return
+    if msg.offer is not None:
+        await _open(tx, contents.from_plan(msg, _moment(tx)))
+        return
     was = await store.lock_if_there(tx, msg.order_id)
     if was is None:
         tx.emit(domain.unpayable(msg.order_id, msg.checkout_session_id, is_paid=False))

@@ -78,6 +78,7 @@ DETAILS: Final = (
     "client_reference_id",
     "utm",
     "donation_frequency",
+    "subscription_terms",
     "metadata",
 )
 
@@ -317,7 +318,7 @@ def _contents(sale: Sale) -> tuple[Any, ...]:
 
 
 def _details(sale: Sale) -> dict[str, Any]:
-    shown = {name: getattr(sale.order, name) for name in DETAILS}
+    shown = sale.order.model_dump(mode="json", include=set(DETAILS), exclude_none=True)
     ours = {
         "line_keys": dict(sale.line_keys),
         "event": sale.event and sale.event.model_dump(mode="json", exclude_none=True),

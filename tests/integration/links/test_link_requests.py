@@ -25,6 +25,7 @@ from shared.contracts.links import (
 )
 from shared.errors import Refusal
 from tests.builders_links import NEVER, params, tea
+from tests.builders_plans import PLAN, a_plan
 from tests.support.desk import ORIGIN, Desk
 
 STRANGER = "mer_01JZZZZZZZZZZZZZZZZZZZZZZB"
@@ -32,7 +33,8 @@ STRANGER = "mer_01JZZZZZZZZZZZZZZZZZZZZZZB"
 
 async def made(links: Desk, **given: Any) -> PaymentLink:
     links.later(1)
-    told = await links(CreateLink(params=params(**given)))
+    plan = given.pop("plan", None)
+    told = await links(CreateLink(params=params(**given), plan=plan))
     assert isinstance(told.reply, PaymentLink)
     return told.reply
 
@@ -223,7 +225,7 @@ async def test_a_list_is_filtered(links: Desk, asked: dict[str, Any], names: lis
     await made(links, name="Tea")
     await made(links, name="100% Tee", description="loose LEAF")
     await made(links, name="Gift", mode="donation", line_items=[])
-    await made(links, name="Club", plan_id="plan_01JZZZZZZZZZZZZZZZZZZZZZZZ")
+    await made(links, name="Club", plan_id=PLAN, line_items=[], plan=a_plan())
     off = await made(links, name="Off")
     await links(DeactivateLink(payment_link_id=off.payment_link_id))
 

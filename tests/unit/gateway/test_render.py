@@ -78,7 +78,7 @@ def test_merchant_text_is_escaped_wherever_it_appears() -> None:
     tea = replace(samples_links.TEA, brand=brand, name=HOSTILE, description=HOSTILE, notice=HOSTILE)
     pages = [
         page("link.html", tea),
-        checkout(brand=brand, decline=HOSTILE, button_text=HOSTILE, renewal_note=HOSTILE),
+        checkout(brand=brand, decline=HOSTILE, button_text=HOSTILE, wish_note=HOSTILE),
         page("status.html", StatusPage(brand, "link_inactive", message=HOSTILE)),
         page("receipt.html", replace(samples.RECEIPT, brand=brand, buyer_email=HOSTILE)),
     ]

@@ -127,7 +127,6 @@ EVENT = {"mode": "event", "event_config": {"event_date": NOON.isoformat()}}
         (a_link(), None),
         (a_link(line_items=[]), "PAYMENT_LINK_INACTIVE"),
         (a_link(status="inactive"), "PAYMENT_LINK_INACTIVE"),
-        (a_link(plan_id="plan_01JZZZZZZZZZZZZZZZZZZZZZZZ"), "PAYMENT_LINK_INACTIVE"),
         (a_link(max_completions=1), None),
         (a_link(max_completions=1, claimed_count=1), None),
         (a_link(max_completions=1, completed_count=1), "PAYMENT_LINK_MAX_COMPLETIONS_REACHED"),

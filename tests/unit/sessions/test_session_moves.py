@@ -14,12 +14,14 @@ from shared.contracts.payments import (
     PaymentIntentProcessing,
     PaymentIntentRequiresAction,
 )
+from shared.contracts.plans import SubscriptionPlan
 from shared.contracts.sessions import (
     CheckoutSessionCreateParams,
 )
 from shared.errors import Refusal
 from shared.money import money
 from tests.builders_links import NOON, usd
+from tests.builders_plans import PLAN, a_plan
 from tests.builders_sessions import (
     DAY,
     LATER,
@@ -74,13 +76,14 @@ def test_a_page_does_not_outlive_what_it_sells(sold_for: int, open_for: int):
     assert session.expires_at == NOON + timedelta(seconds=open_for)
 
 
-def by_api(balance: int | None = None, **given: Any):
+def by_api(balance: int | None = None, plan: SubscriptionPlan | None = None, **given: Any):
     params = CheckoutSessionCreateParams.model_validate(given)
     opening.refuse_unless_one(params)
     return opening.by_api(
         params,
         ulid=ulid(),
         balance=None if balance is None else money(balance, "USD"),
+        plan=plan,
         merchant_id=MERCHANT,
         mode_environment="test",
         origin=ORIGIN,
@@ -103,13 +106,45 @@ def test_a_session_for_an_order_owes_its_balance():
     assert fact.quick_pay is None
 
 
+def test_a_session_for_a_plan_is_the_page_of_its_first_payment():
+    plan = a_plan(setup_fee_money=usd(500))
+
+    session, said, fact = by_api(plan_id=PLAN, plan=plan)
+
+    assert (session.source, session.amount_money.amount) == ("subscription", 1700)
+    assert session.order_id == f"ord_{ulid()}"
+    assert (said.plan_id, said.subscription_terms) == (PLAN, plan.terms())
+    assert fact.offer is not None
+    assert [(line.key, line.is_counted) for line in fact.offer.lines] == [
+        ("item-1", True),
+        ("setup-fee", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "plan, kind, code",
+    [
+        (None, "not_found", "RESOURCE_NOT_FOUND"),
+        (a_plan(status="archived"), "conflict", "SUBSCRIPTION_PLAN_ARCHIVED"),
+        (a_plan(trial_period_days=14), "invalid", "INVALID_VALUE"),
+    ],
+)
+def test_a_plan_that_cannot_be_paid_opens_nothing(
+    plan: SubscriptionPlan | None, kind: str, code: str
+):
+    with pytest.raises(Refusal) as caught:
+        by_api(plan_id=PLAN, plan=plan)
+
+    assert (caught.value.kind, caught.value.code, caught.value.param) == (kind, code, "plan_id")
+
+
 @pytest.mark.parametrize(
     "given, kind, code, param",
     [
         ({}, "invalid", "FIELD_REQUIRED", "quick_pay"),
         ({"quick_pay": quick(), "order_id": ord_()}, "invalid", "INVALID_VALUE", "order_id"),
         ({"order_id": ord_()}, "not_found", "RESOURCE_NOT_FOUND", "order_id"),
-        ({"plan_id": f"plan_{ulid()}"}, "not_found", "RESOURCE_NOT_FOUND", "plan_id"),
+        ({"quick_pay": quick(), "plan_id": PLAN}, "invalid", "INVALID_VALUE", "plan_id"),
     ],
 )
 def test_exactly_one_thing_is_paid(given: dict[str, Any], kind: str, code: str, param: str):

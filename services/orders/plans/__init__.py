@@ -1,0 +1,1 @@
+"""Subscription plans, which links and sessions offer."""
