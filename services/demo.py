@@ -17,6 +17,7 @@ from shared.contracts.base import Context
 from shared.contracts.link_requests import PaymentLinkCreateParams
 from shared.contracts.links import CreateLink
 from shared.contracts.orders import CreateOrder, Order, OrderCreateParams
+from shared.contracts.plans import CreatePlan, SubscriptionPlan, SubscriptionPlanCreateParams
 from shared.ids import new_id
 
 MERCHANT: Final = "Northwind Tea"
@@ -99,6 +100,23 @@ EVENT: Final[dict[str, Any]] = {
     },
     "customer": {"require_email": True},
 }
+CLUB: Final[dict[str, Any]] = {
+    "name": "Tea club",
+    "description": "A box of three teas at the beginning of every month, each from another garden.",
+    "customer": {"require_email": True},
+}
+# The plan that a link offers, made before it.
+PLANS: Final[Mapping[str, dict[str, Any]]] = {
+    "plan": {
+        "name": "Tea club",
+        "currency": "EUR",
+        "billing_interval": "monthly",
+        "line_items": [
+            {"name": "Box of three teas", "unit_price_money": {"amount": 2400, "currency": "EUR"}}
+        ],
+        "setup_fee_money": {"amount": 500, "currency": "EUR"},
+    }
+}
 EVENT_IN: Final = timedelta(days=60)
 EVENT_LASTS: Final = timedelta(hours=4)
 LINKS: Final[Mapping[str, dict[str, Any]]] = {
@@ -106,6 +124,7 @@ LINKS: Final[Mapping[str, dict[str, Any]]] = {
     "donation": DONATION,
     "adjustable": ADJUSTABLE,
     "event": EVENT,
+    "plan": CLUB,
 }
 ORDER: Final[dict[str, Any]] = {
     "line_items": [
@@ -198,11 +217,20 @@ async def _make_links(
     for name, params in LINKS.items():
         if name not in known:
             context = Context(merchant_id, "test", new_id("req"))
-            dated = _dated(params, datetime.now(UTC))
-            command = CreateLink(params=PaymentLinkCreateParams.model_validate(dated))
+            plan = await _make_plan(gateway, context, name)
+            wanted = _dated(params, datetime.now(UTC)) | ({"plan_id": plan.plan_id} if plan else {})
+            link_params = PaymentLinkCreateParams.model_validate(wanted)
+            command = CreateLink(params=link_params, plan=plan)
             link = (await gateway.caller.call(command, context=context)).value
             made[name] = {"payment_link_id": link.payment_link_id, "url": link.url}
     return made
+
+
+async def _make_plan(gateway: Gateway, context: Context, name: str) -> SubscriptionPlan | None:
+    if name not in PLANS:
+        return None
+    command = CreatePlan(params=SubscriptionPlanCreateParams.model_validate(PLANS[name]))
+    return (await gateway.caller.call(command, context=context)).value
 
 
 def _dated(params: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -24,6 +24,10 @@ from services.gateway.pages.views import (
 from tests.browser.samples_events import CONCERT, CONCERT_REFUSED, FESTIVAL, TICKETS
 from tests.browser.samples_links import (
     ATTAR,
+    CLUB,
+    CLUB_CHANGED,
+    CLUB_TERMS,
+    CLUB_TRIAL,
     FOUNDATION,
     GIFT,
     GIFT_MONTHLY,
@@ -179,6 +183,16 @@ GIVING = replace(
 GIVEN_RECEIPT = replace(
     RECEIPT, brand=FOUNDATION, paid=usd(5181), summary=GIVEN, wish="Monthly", success_url=""
 )
+FIRST = Summary(
+    (
+        SummaryLine("Box of three teas", 1, Amount(2400, "EUR"), Amount(2400, "EUR")),
+        SummaryLine("Setup fee", 1, Amount(500, "EUR"), Amount(500, "EUR")),
+    ),
+    Amount(2900, "EUR"),
+    Amount(2900, "EUR"),
+)
+JOINING = replace(PLAIN_CHECKOUT, brand=HARBOUR, summary=FIRST, terms=CLUB_TERMS)
+JOINED = replace(RECEIPT, paid=Amount(2900, "EUR"), summary=FIRST, terms=CLUB_TERMS, success_url="")
 CHALLENGE = ThreeDSecurePage(HARBOUR, "/c/cs_2/3ds", "token", usd(8708), "3155")
 
 
@@ -210,6 +224,9 @@ SAMPLES = (
     Sample("link-amounts", "link.html", ATTAR),
     Sample("link-event", "link.html", CONCERT, locale="en_GB"),
     Sample("link-event-refused", "link.html", CONCERT_REFUSED, locale="en_GB"),
+    Sample("link-plan", "link.html", CLUB),
+    Sample("link-plan-trial", "link.html", CLUB_TRIAL),
+    Sample("link-plan-changed", "link.html", CLUB_CHANGED),
     Sample("checkout", "checkout.html", CHECKOUT),
     Sample("checkout-plain", "checkout.html", PLAIN_CHECKOUT),
     Sample("checkout-filled", "checkout.html", CHECKOUT, (".test-cards summary", ".test-card")),
@@ -221,10 +238,12 @@ SAMPLES = (
     Sample("checkout-processing", "checkout.html", replace(CHECKOUT, is_processing=True)),
     Sample("checkout-free", "checkout.html", FREE),
     Sample("checkout-donation", "checkout.html", GIVING),
+    Sample("checkout-plan", "checkout.html", JOINING),
     Sample("checkout-kwd", "checkout.html", DINARS),
     Sample("three-d-secure", "three_d_secure.html", CHALLENGE),
     Sample("receipt", "receipt.html", RECEIPT),
     Sample("receipt-donation", "receipt.html", GIVEN_RECEIPT),
+    Sample("receipt-plan", "receipt.html", JOINED),
     Sample("receipt-tickets", "receipt.html", TICKETS),
     Sample("home", "home.html", HOME),
     *_status_samples(),

@@ -16,6 +16,7 @@ from services.gateway.pages.views import (
     Legal,
     LinkLine,
     LinkPage,
+    Terms,
 )
 
 
@@ -192,4 +193,32 @@ ATTAR = LinkPage(
         ),
     ),
     total=Amount(23250, "KWD"),
+)
+CLUB_TERMS = Terms(
+    Amount(2400, "EUR"),
+    "every month",
+    setup_fee=Amount(500, "EUR"),
+    minimum_months=12,
+    early_fee=Amount(2500, "EUR"),
+)
+CLUB = LinkPage(
+    brand=HARBOUR,
+    url="http://flint.test/l/club",
+    action="/l/club",
+    resolution_context="signed",
+    name="Tea club",
+    description="A box of three teas at the beginning of every month, each from another garden.",
+    lines=(
+        LinkLine("item-1", "Box of three teas", Amount(2400, "EUR")),
+        LinkLine("setup-fee", "Setup fee", Amount(500, "EUR")),
+    ),
+    terms=CLUB_TERMS,
+    total=Amount(2900, "EUR"),
+)
+TRIAL_TERMS = replace(CLUB_TERMS, trial_days=14, minimum_months=0, early_fee=None)
+CLUB_TRIAL = replace(CLUB, lines=CLUB.lines[1:], terms=TRIAL_TERMS, total=Amount(500, "EUR"))
+CLUB_CHANGED = replace(
+    CLUB,
+    is_changed=True,
+    lines=(replace(CLUB.lines[0], previous_price=Amount(2200, "EUR")), CLUB.lines[1]),
 )

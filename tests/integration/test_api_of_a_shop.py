@@ -12,7 +12,9 @@ from services.gateway.accounts.directory import create_api_key, create_merchant
 from services.gateway.app import OPERATIONS
 from shared.db.pool import open_pool
 from tests.builders_gateway import NOON
+from tests.builders_plans import club
 from tests.support.buying import resolve
+from tests.support.selling import ask
 from tests.support.shops import Shop
 
 PRICE = {"amount": 1250, "currency": "USD"}
@@ -45,7 +47,9 @@ async def asked(
 @pytest.mark.parametrize("whose", ["merchant", "mode"])
 async def test_nothing_of_one_merchant_or_mode_is_visible_from_another(shop: Shop, whose: str):
     bought = await resolve(shop)
+    plan = await ask(shop, "POST", "/v1/subscription-plans", club())
     ids = {
+        "plan_id": plan["plan_id"],
         "payment_link_id": shop.demo["links"]["standard"]["payment_link_id"],
         "checkout_session_id": bought.checkout_session_id,
         "order_id": bought.order_id,
@@ -67,8 +71,11 @@ async def test_nothing_of_one_merchant_or_mode_is_visible_from_another(shop: Sho
             http, "POST", "/v1/checkout-sessions", json={"order_id": bought.order_id}
         )
 
+        body = {"name": "Club", "plan_id": plan["plan_id"]}
+        _, no_plan = await asked(http, "POST", "/v1/payment-links", json=body)
+
     assert {name: found for name, found in seen.items() if found not in (404, [])} == {}
-    assert told["error"]["code"] == "RESOURCE_NOT_FOUND"
+    assert told["error"]["code"] == no_plan["error"]["code"] == "RESOURCE_NOT_FOUND"
 
 
 async def test_fifty_requests_under_one_key_are_one_order(shop: Shop):

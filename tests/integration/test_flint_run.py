@@ -102,7 +102,7 @@ async def test_the_demo_file_says_what_a_newcomer_wants(folder: Path) -> None:
 
         assert set(demo) == {"url", "api_key", "merchant_id", "links", "order_id"}
         assert demo["url"] == shop.url
-        assert set(demo["links"]) >= {"standard", "donation", "adjustable", "event"}
+        assert set(demo["links"]) >= {"standard", "donation", "adjustable", "event", "plan"}
         for link in demo["links"].values():
             assert set(link) == {"payment_link_id", "url"}
         for word in (demo["url"], demo["api_key"], demo["links"]["standard"]["url"]):

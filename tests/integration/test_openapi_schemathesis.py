@@ -36,6 +36,11 @@ MADE_FIRST: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "/v1/orders",
         {"line_items": [{"name": "Tea", "quantity": 1, "unit_price_money": PRICE}]},
     ),
+    "plan_id": (
+        "/v1/subscription-plans",
+        {"name": "Tea club", "currency": "USD", "billing_interval": "monthly"}
+        | {"line_items": [{"unit_price_money": PRICE}]},
+    ),
 }
 # Each is right by itself and refused for what it says: these would hide everything else.
 UNFIT: Final = (
