@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
+Scheme = Literal["light", "dark"]
 PAYS: Final = "4242424242424242"
 EMAIL: Final = "ada@example.com"
 AXE: Final = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -137,6 +138,11 @@ class Buyer:
         """Whether the page scrolls sideways."""
         script = "document.documentElement.scrollWidth > innerWidth"
         return bool(await self.page.evaluate(script))
+
+    async def looks_on(self, width: int, scheme: Scheme) -> None:
+        """Go on on another screen, by day (`light`) or by night."""
+        await self.page.set_viewport_size({"width": width, "height": 800})
+        await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
 
     async def picture(self, name: str) -> None:
         """A picture for people to look at."""

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import pytest
+import itertools
+from typing import Final
 
-from tests.browser.buyer import CHECKOUT, EMAIL
+from tests.browser.buyer import CHECKOUT, EMAIL, Scheme
 from tests.browser.conftest import NewBuyer
 from tests.browser.test_purchase import DECLINED, standard
 from tests.support.selling import a_link
 from tests.support.shops import Shop
 
-DECLINING = "4000000000000002"
+DECLINING: Final = "4000000000000002"
+TAKES_TIME: Final = "4000000000000077"
+SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
+LOOKS: Final = tuple(itertools.product((1280, 375, 320), SCHEMES))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 320])
-async def test_axe_finds_nothing_on_the_way_to_a_receipt(
-    shop: Shop, new_buyer: NewBuyer, width: int, scheme: str
+async def test_axe_finds_nothing_on_the_way_to_a_receipt_which_is_pictured(
+    shop: Shop, new_buyer: NewBuyer
 ):
-    size = {"width": width, "height": 800}
-    buyer = await new_buyer(viewport=size, color_scheme=scheme, bypass_csp=True)
+    """One purchase, seen at every step on wide, usual and narrow screens, by day and by night."""
+    buyer = await new_buyer(bypass_csp=True)
     found: dict[str, list[str]] = {}
 
-    async def look(name: str) -> None:
-        found[name] = await buyer.violations()
-        if await buyer.is_too_wide():
-            found[name].append("scrolls sideways")
+    async def look(step: str) -> None:
+        for width, scheme in LOOKS:
+            await buyer.looks_on(width, scheme)
+            name = f"shop-{step}-{shop.kind}-{width}-{scheme}"
+            if width != 375:
+                found[name] = await buyer.violations()
+            if width != 320:
+                await buyer.picture(name)
+            if await buyer.is_too_wide():
+                found.setdefault(name, []).append("scrolls sideways")
 
     await buyer.go(standard(shop))
     await look("link")
@@ -35,35 +43,14 @@ async def test_axe_finds_nothing_on_the_way_to_a_receipt(
     await buyer.pay(DECLINING)
     await buyer.sees(DECLINED[DECLINING])
     await look("declined")
-    await buyer.fill_card()
-    await buyer.press_pay()
-    await buyer.has_receipt()
+    await buyer.pay(TAKES_TIME)
+    await buyer.sees("Confirming your payment")
+    await buyer.looks_on(375, "dark")
+    await buyer.picture(f"shop-processing-{shop.kind}-375-dark")
+    await buyer.has_receipt(seconds=40)
     await look("receipt")
 
     assert not any(found.values()), found
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 375])
-async def test_pictures_are_taken_of_a_purchase(
-    shop: Shop, new_buyer: NewBuyer, width: int, scheme: str
-):
-    buyer = await new_buyer(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    where = f"{shop.kind}-{width}-{scheme}"
-
-    await buyer.go(standard(shop))
-    await buyer.picture(f"shop-link-{where}")
-    await buyer.press("Continue to payment")
-    await buyer.is_at(CHECKOUT)
-    await buyer.picture(f"shop-checkout-{where}")
-    await buyer.pay(DECLINING)
-    await buyer.sees(DECLINED[DECLINING])
-    await buyer.picture(f"shop-declined-{where}")
-    await buyer.pay("4000000000000077")
-    await buyer.sees("Confirming your payment")
-    await buyer.picture(f"shop-processing-{where}")
-    await buyer.has_receipt(seconds=40)
-    await buyer.picture(f"shop-receipt-{where}")
 
 
 async def test_numbers_are_written_as_the_buyer_s_language_does(shop: Shop, new_buyer: NewBuyer):

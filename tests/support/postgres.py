@@ -32,8 +32,9 @@ FAST: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": 
 class PostgresServer:
     """Any server whose administrator's address we know."""
 
-    def __init__(self, admin_dsn: str) -> None:
+    def __init__(self, admin_dsn: str, *, is_given: bool = False) -> None:
         self.admin_dsn = admin_dsn
+        self.is_given = is_given
 
     def url(self, database: str) -> str:
         return urlsplit(self.admin_dsn)._replace(path=f"/{quote(database, safe='')}").geturl()
@@ -43,7 +44,7 @@ class PostgresServer:
 async def running_postgres() -> AsyncIterator[PostgresServer]:
     async with contextlib.AsyncExitStack() as stack:
         if given := os.environ.get(GIVEN):
-            yield PostgresServer(given)
+            yield PostgresServer(given, is_given=True)
         elif containers_are_wanted():
             yield _contained(stack)
         else:
@@ -99,7 +100,8 @@ class Databases:
         await self._drop(urlsplit(dsn).path.removeprefix("/"))
 
     async def close(self) -> None:
-        for template in self._templates:
+        """Leave nothing behind on a server that outlives the run."""
+        for template in self._templates if self.server.is_given else ():
             await self._drop(template)
 
     async def _template(self, folders: Sequence[Path]) -> str:

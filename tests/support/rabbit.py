@@ -49,6 +49,8 @@ RENEW_VHOSTS: Final = """
 
 
 class Broker(Protocol):
+    is_given: bool  # outlives the run
+
     @property
     def api_url(self) -> str: ...
 
@@ -59,6 +61,8 @@ class Broker(Protocol):
 
 class NodeBroker:
     """The private node; `node` offers kill, pause, restart and rabbitmqctl."""
+
+    is_given = False
 
     def __init__(self, node: RabbitNode) -> None:
         self.node = node
@@ -75,6 +79,8 @@ class NodeBroker:
 
 
 class ContainedBroker:
+    is_given = False
+
     def __init__(self, container: Any) -> None:
         self._container = container
 
@@ -96,6 +102,8 @@ class ContainedBroker:
 
 class GivenBroker:
     """Somebody's broker: virtual hosts through its management API, as the address's own user."""
+
+    is_given = True
 
     def __init__(self, amqp_url: str, api: str | None) -> None:
         self._amqp = urlsplit(amqp_url)
@@ -155,7 +163,7 @@ class Vhosts:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._used or self._free:
+        if self._broker.is_given and (self._used or self._free):
             await self._broker.renew_vhosts(drop=self._used + self._free, add=[])
 
 
@@ -181,7 +189,7 @@ async def private_node() -> AsyncIterator[RabbitNode]:
             await node.start()
             yield node
         finally:
-            await node.stop()
+            await node.end()
 
 
 def _contained(stack: contextlib.AsyncExitStack) -> Broker:

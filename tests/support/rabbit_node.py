@@ -78,12 +78,10 @@ class RabbitNode:
             assert time.monotonic() < deadline, f"RabbitMQ did not start: {self._output()}"
             await asyncio.sleep(POLL_SECONDS)
 
-    async def stop(self) -> None:
-        """Orderly stop of the node and of its port mapper."""
+    async def end(self) -> None:
+        """The node and its port mapper; its data is thrown away, so nothing has to be put away."""
         if self._server:
-            self.resume()
-            self._server.terminate()
-            await self._ended()
+            await self.kill()
         if self._epmd:
             self._epmd.kill()
             self._epmd.wait()
