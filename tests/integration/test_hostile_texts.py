@@ -84,8 +84,16 @@ ORDER: Final = {
     "merchant_note": "note",
     "metadata": {"shop": "1"},
 }  # fmt: skip
+PLAN: Final = {
+    "name": "Tea club",
+    "description": "Leaves",
+    "currency": "USD",
+    "billing_interval": "monthly",
+    "line_items": [{"name": "Tea", "description": "Loose", "unit_price_money": USD}],
+    "metadata": {"shop": "1"},
+}
 # Texts of a closed shape: an address, a code, a time. What does not fit is refused, whatever it is.
-SHAPED: Final = ("currency", "country", "type", "mode", "scope")
+SHAPED: Final = ("currency", "country", "type", "mode", "scope", "billing_interval")
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,7 @@ WRITES: Final = {
     "a closed session": Write("/v1/checkout-sessions/{session}/close", {"reason": "why"},
                               seed="session"),
     "an order": Write("/v1/orders", ORDER),
+    "a plan": Write("/v1/subscription-plans", PLAN),
 }  # fmt: skip
 
 

@@ -159,6 +159,7 @@ def test_the_price_is_exact_or_says_where_it_begins(lines: list[ResolvedLine], p
         ("EVENT_SOLD_OUT", "Sold out"),
         ("EVENT_ENDED", "Over"),
         ("PAYMENT_LINK_INACTIVE", "Not available"),
+        ("SUBSCRIPTION_PLAN_ARCHIVED", "Not available"),
         ("SOMETHING_NEW", ""),
     ],
 )

@@ -107,6 +107,28 @@ def test_a_changed_link_says_so_and_shows_the_price_before() -> None:
     assert "before: $29.00 $32.00" in text
 
 
+def test_a_plan_says_what_is_paid_how_often_and_what_is_due_today() -> None:
+    text = text_of(page("link.html", samples_links.CLUB, "de"))
+
+    assert "Tea club 24,00 € every month" in text
+    assert "Setup fee 5,00 €, once Minimum term 12 months Leaving earlier costs 25,00 €" in text
+    assert "Due today 29,00 €" in text
+    assert "Your order" not in text
+
+
+def test_a_trial_is_told_before_the_price_and_only_the_fee_is_due() -> None:
+    text = text_of(page("link.html", samples_links.CLUB_TRIAL))
+
+    assert "14 days free, then €24.00 every month" in text
+    assert "Due today €5.00" in text
+
+
+def test_a_changed_plan_shows_the_price_before() -> None:
+    text = text_of(page("link.html", samples_links.CLUB_CHANGED))
+
+    assert "Box of three teas before: €22.00 €24.00" in text
+
+
 def test_a_sold_out_tier_has_no_quantity_to_choose() -> None:
     html = page("link.html", samples_events.CONCERT)
 
