@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from services.audit import messages, money, numbers, pages, places, tickets
+from services.audit import messages, money, numbers, pages, places, plans, tickets
 from services.audit.report import Report
 from services.installed import databases
 from services.rooms import ROLES
@@ -57,6 +57,7 @@ async def _look(pools: Mapping[str, Pool], ledger: AsyncIterator[money.LedgerEnt
     await pages.check(sessions, orders, log, report)
     await places.check(links, sessions, orders, report)
     await tickets.check(links, orders, report)
+    await plans.check(links, orders, report)
     await numbers.check(pools["gateway"], report)
     return report
 

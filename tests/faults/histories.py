@@ -16,6 +16,7 @@ from shared.bus.service import Service
 from shared.contracts.base import Command, Context
 from shared.contracts.link_requests import PaymentLinkCreateParams
 from shared.contracts.links import Choices, CreateLink, ResolveLink
+from shared.contracts.plans import UpdatePlan
 from shared.contracts.sessions import (
     CloseCheckoutSessionParams,
     CloseSession,
@@ -27,6 +28,7 @@ from shared.db.pool import open_pool
 from shared.errors import Refusal
 from shared.money import money
 from shared.payments.registry import ProviderSettings, open_providers
+from tests.builders_plans import creating
 from tests.support.postgres import Databases
 from tests.support.rigs import eventually
 from tests.support.selling import TEA
@@ -44,6 +46,12 @@ class Market:
 
     async def ask(self, command: Command[Any]) -> Any:
         return (await self._transport.call(command, context=CONTEXT)).value
+
+    async def plan(self) -> str:
+        """A plan as a merchant made and then renamed it."""
+        plan = await self.ask(creating(name="Tea club"))
+        await self.ask(UpdatePlan(plan_id=plan.plan_id, params={"name": "Tea society"}))
+        return str(plan.plan_id)
 
     async def link(self, **params: Any) -> str:
         made = {"name": "Tea", "line_items": [TEA], **params}
@@ -134,6 +142,7 @@ async def _live_a_day(market: Market) -> dict[str, str]:
     placed = await market.visit(pot)
     (placed_attempt,) = await market.pay(placed, "tok_visa")
     gala = await market.link(mode="event", line_items=[TEA | {"max_total_quantity": 5}])
+    plan = await market.plan()
     seated, seatless = await market.visit(gala), await market.visit(gala)
     await market.pay(seated, "tok_visa")
     sessions = {
@@ -149,6 +158,7 @@ async def _live_a_day(market: Market) -> dict[str, str]:
         "tea": tea,
         "pot": pot,
         "gala": gala,
+        "plan": plan,
         "paid_attempt": paid_attempt,
         "failed_first": failed_first,
         "failed": failed,

@@ -20,11 +20,12 @@ from tests.faults.breaches import Breach
 from tests.faults.breaches_of_money import MESSAGES, MONEY
 from tests.faults.breaches_of_numbers import NUMBERS
 from tests.faults.breaches_of_pages import PAGES, PLACES
+from tests.faults.breaches_of_plans import PLANS
 from tests.faults.breaches_of_tickets import TICKETS
 from tests.faults.histories import ORIGIN, make_history
 from tests.support.postgres import Databases
 
-BREACHES = (*MESSAGES, *MONEY, *PAGES, *PLACES, *TICKETS, *NUMBERS)
+BREACHES = (*MESSAGES, *MONEY, *PAGES, *PLACES, *TICKETS, *NUMBERS, *PLANS)
 FLINT = str(Path(sys.executable).parent / "flint")
 
 
