@@ -9,6 +9,7 @@ from pydantic import Field
 from shared.contracts.base import Command, Event, Query
 from shared.contracts.configs import Percent, TipPercentage
 from shared.contracts.link_requests import Frequency
+from shared.contracts.links import TicketedEvent
 from shared.contracts.lists import ListQuery, Page
 from shared.contracts.plans import SubscriptionTerms
 from shared.contracts.sessions import Payer
@@ -239,6 +240,7 @@ class Order(Resource):
     payment_intent_ids: list[str] = []
     refund_ids: list[str] = []
     checkout_session_ids: list[str] = []
+    event: TicketedEvent | None = None  # what its seats admit to, as it was when they were offered
     tickets: list[Ticket] = []
     customer_id: str | None = None
     buyer_email: str | None = None

@@ -21,7 +21,13 @@ from services.gateway.pages.views import (
     TipOption,
     View,
 )
-from tests.browser.samples_events import CONCERT, CONCERT_REFUSED, FESTIVAL, TICKETS
+from tests.browser.samples_events import (
+    CONCERT,
+    CONCERT_REFUSED,
+    FESTIVAL,
+    TICKETS,
+    TICKETS_CHECKOUT,
+)
 from tests.browser.samples_links import (
     ATTAR,
     CLUB,
@@ -240,6 +246,7 @@ SAMPLES = (
     Sample("checkout-donation", "checkout.html", GIVING),
     Sample("checkout-plan", "checkout.html", JOINING),
     Sample("checkout-kwd", "checkout.html", DINARS),
+    Sample("checkout-event", "checkout.html", TICKETS_CHECKOUT, locale="en_GB"),
     Sample("three-d-secure", "three_d_secure.html", CHALLENGE),
     Sample("receipt", "receipt.html", RECEIPT),
     Sample("receipt-donation", "receipt.html", GIVEN_RECEIPT),

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 from services.gateway.pages.views import (
     Amount,
+    Answer,
     Brand,
+    CheckoutPage,
     Event,
     LinkLine,
     LinkPage,
@@ -86,6 +88,23 @@ TICKET_SUMMARY = Summary(
     Amount(10800, "EUR"),
     Amount(10800, "EUR"),
 )
+ANSWERS = (
+    Answer("Name on the guest list", "Ada Lovelace"),
+    Answer("Who recommended us?", "مهرجان الليل \u202e<b>Nightjar</b>"),
+    Answer("Anything we should know?", "Two wheelchairs.\nWe arrive by the 18:40 train."),
+    Answer("I bring my own cup", "Yes"),
+)
+TICKETS_CHECKOUT = CheckoutPage(
+    brand=FESTIVAL,
+    pay_action="/c/cs_3/pay",
+    update_action="/c/cs_3",
+    status_url="/c/cs_3/status",
+    form_token="token",
+    summary=TICKET_SUMMARY,
+    event_name="Nightjar 2027",
+    event=NIGHTJAR,
+    answers=ANSWERS,
+)
 TICKETS = ReceiptPage(
     brand=FESTIVAL,
     order_number="220",
@@ -102,5 +121,6 @@ TICKETS = ReceiptPage(
     event=NIGHTJAR,
     calendar_url="/c/cs_3/receipt.ics",
     refunded=Amount(5400, "EUR"),
+    answers=ANSWERS,
     timezone="Europe/Berlin",
 )

@@ -71,6 +71,9 @@ async def test_two_tiers_are_bought_and_each_seat_has_a_ticket(local_shop: Shop,
     await expect(buyer.page.locator("[data-total]")).to_have_text("€105.00")
     await buyer.press("Continue to payment")
     await buyer.is_at(CHECKOUT)
+    await buyer.sees("Winter gala")
+    await buyer.sees("Saturday, June 14, 2031, 7:00 PM – 11:00 PM CEST")
+    await buyer.sees("Konzerthaus; Großer Saal, Berlin")
     await buyer.pay()
 
     await buyer.has_receipt("Your 3 tickets")

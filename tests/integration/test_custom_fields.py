@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from services.gateway.pages import remembered
 from shared.db.pool import open_pool
 from tests.support.buying import pay_order
-from tests.support.plain_browser import Answer, Browser, a_browser
+from tests.support.plain_browser import Answer, Browser, a_browser, filled, settled
 from tests.support.rigs import eventually
 from tests.support.selling import a_link, ask, order_of, session
 from tests.support.shops import Shop
@@ -80,6 +81,33 @@ async def test_answers_reach_the_session_the_order_and_every_event(shop: Shop, b
     assert {kind: one["custom_field_values"] for kind, one in said.items()} == dict.fromkeys(
         said, ANSWERS
     )
+
+
+async def test_answers_are_shown_until_the_receipt_to_the_browser_that_gave_them(
+    shop: Shop, browser: Browser
+):
+    link = await a_link(shop, custom_fields=QUESTIONS)
+    page = await browser.get(link["url"])
+    opened = await session_of(browser, await pressed(browser, page, link["url"], **GOOD))
+    path = f"/c/{opened}"
+
+    mine = await browser.get(path)
+    async with a_browser(shop) as stranger:
+        theirs = await stranger.get(path)
+        forged = filled(theirs, card_number="", **{remembered.ANSWERED: "1"})
+        refused = await stranger.post(f"{path}/pay", forged)
+    again = await browser.post(f"{path}/pay", filled(mine, card_number=""))
+    await browser.post(f"{path}/pay", filled(again))
+    await settled(browser, path)
+    receipt = await browser.get(f"{path}/receipt")
+    reloaded = await browser.get(f"{path}/receipt")
+
+    for shown in (mine, again, receipt, reloaded):
+        assert shown.sees("Size M Gift note Für dich 🍵 A Wrap it Yes")
+        assert not shown.sees("Engraving"), "nothing was answered"
+    for hidden in (theirs, refused):
+        assert not hidden.sees("Gift note")
+    assert refused.status == again.status == 422
 
 
 async def test_questions_stand_on_the_page_in_their_order(shop: Shop, browser: Browser):

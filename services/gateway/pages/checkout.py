@@ -58,14 +58,14 @@ async def payable(
         gone = views.StatusPage(await brand(request, seen), PLACES_GONE[code])
         return page(request, gone)
     gateway, checkout_session_id = request.app[GATEWAY], seen.session.checkout_session_id
-    typed = remembered.recall(request, checkout_session_id) | (values or {})
     view = checkout_page(
         seen,
         await brand(request, seen),
         form_token=guard.form_token(gateway.secret_key, checkout_session_id),
         now=gateway.clock(),
         locale=locale_of(request),
-        values=typed,
+        recalled=remembered.recall(request, checkout_session_id),
+        values=values or {},
         errors=errors,
         notice=notice,
     )
@@ -90,7 +90,7 @@ async def come_back(request: web.Request) -> web.Response:
     if standing(seen, request.app[GATEWAY].clock()) != "action" or seen.order is None:
         return see_other(f"/c/{checkout_session_id}")
     # Not sent back to the bank: its page would only send the buyer here again.
-    waiting = waiting_page(seen, await brand(request, seen))
+    waiting = await _waiting(request, seen)
     return page(request, replace(waiting, status_url=f"{waiting.status_url}?returned=1"))
 
 
@@ -125,7 +125,12 @@ async def _to_receipt(_: web.Request, seen: Seen) -> web.Response:
 
 
 async def _wait(request: web.Request, seen: Seen) -> web.Response:
-    return page(request, waiting_page(seen, await brand(request, seen)))
+    return page(request, await _waiting(request, seen))
+
+
+async def _waiting(request: web.Request, seen: Seen) -> views.CheckoutPage:
+    recalled = remembered.recall(request, seen.session.checkout_session_id)
+    return waiting_page(seen, await brand(request, seen), recalled)
 
 
 async def _to_action(request: web.Request, seen: Seen) -> web.Response:

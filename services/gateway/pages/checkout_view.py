@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from urllib.parse import quote
 
 from services.gateway.pages import views
 from services.gateway.pages.link_view import legal_of, terms_of
 from services.gateway.pages.seeing import Seen
-from services.gateway.pages.summary import summary_of
+from services.gateway.pages.summary import answers_of, summary_of
+from services.gateway.pages.tickets import shown_event
 from services.gateway.pages.tips import custom_text, tip_of
 from services.gateway.pages.words import end_of, why_declined, why_stopped, wish_note
 from shared.contracts.configs import PrefilledCustomer
@@ -26,16 +28,20 @@ def checkout_page(
     form_token: str,
     now: datetime,
     locale: str,
-    values: Mapping[str, str],
+    recalled: Mapping[str, str] = MappingProxyType({}),
+    values: Mapping[str, str] = MappingProxyType({}),
     errors: Mapping[str, str] | None = None,
     notice: str = "",
 ) -> views.CheckoutPage:
-    """The page of a session that can be paid. `values` are this browser's own."""
+    """The page of a session that can be paid, with what this browser's cookie recalls.
+
+    `values` are those of a form that was sent just now.
+    """
     session, order = seen.session, _order_of(seen)
     asked, tip = session.customer, tip_of(session.tip, order)
-    filled = prefilled(session) | {"tip_custom": custom_text(order, tip, locale)} | dict(values)
+    filled = {"tip_custom": custom_text(order, tip, locale), **recalled, **values}
     return replace(
-        waiting_page(seen, brand),
+        waiting_page(seen, brand, recalled),
         is_processing=False,
         form_token=form_token,
         is_email_required=bool(asked.require_email),
@@ -49,13 +55,15 @@ def checkout_page(
         notice=notice or ("" if errors else why_stopped(seen.attempt)),
         seconds_left=max(0, int((session.expires_at - now).total_seconds())),
         cancel_url=filled_in(session.redirects.cancel_redirect_url, session),
-        values=filled,
+        values=prefilled(session) | filled,
         errors=errors or {},
     )
 
 
-def waiting_page(seen: Seen, brand: views.Brand) -> views.CheckoutPage:
-    """The page while a payment is confirmed."""
+def waiting_page(
+    seen: Seen, brand: views.Brand, recalled: Mapping[str, str] = MappingProxyType({})
+) -> views.CheckoutPage:
+    """The page while a payment is confirmed. `recalled` is what its browser's cookie says."""
     session, order = seen.session, _order_of(seen)
     path = f"/c/{session.checkout_session_id}"
     custom = session.custom_text
@@ -67,6 +75,9 @@ def waiting_page(seen: Seen, brand: views.Brand) -> views.CheckoutPage:
         status_url=f"{path}/status",
         form_token="",
         summary=summary_of(order, due, custom.order_summary_message or ""),
+        event_name=order.event.name if order.event else "",
+        event=shown_event(order.event) if order.event else None,
+        answers=answers_of(session, recalled),
         button_text=custom.checkout_button_text or "Pay",
         is_processing=True,
         wish_note=wish_note(order.donation_frequency),

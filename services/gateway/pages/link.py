@@ -81,7 +81,7 @@ async def _resolve_recent(request: web.Request, form: Form) -> web.Response | No
         found = await _resolved(request, opened, choices)
     except Refusal:
         return None
-    return _to_checkout(request, opened.carried, found)
+    return _to_checkout(request, opened.carried, choices, found)
 
 
 async def _resolve(request: web.Request, form: Form) -> web.Response:
@@ -97,7 +97,7 @@ async def _resolve(request: web.Request, form: Form) -> web.Response:
         found = await _resolved(request, opened, choices)
     except Refusal as refusal:
         return await _refused(request, opened, refusal)
-    return _to_checkout(request, opened.carried, found)
+    return _to_checkout(request, opened.carried, choices, found)
 
 
 async def _once_more(
@@ -204,13 +204,16 @@ async def _refused(request: web.Request, opened: Opened, refusal: Refusal) -> we
     )
 
 
-def _to_checkout(request: web.Request, carried: Carried, found: Resolution) -> web.Response:
-    """303 to the checkout, which this browser alone finds filled in with what it brought along."""
+def _to_checkout(
+    request: web.Request, carried: Carried, choices: Choices, found: Resolution
+) -> web.Response:
+    """303 to the checkout, which shows this browser alone what it brought along and answered."""
     about_session(found.checkout_session_id)
     answer = see_other(f"/c/{found.checkout_session_id}")
     brought = {"email": carried.email or "", "card_name": carried.name or ""}
-    if any(brought.values()):
-        remembered.keep(request, answer, found.checkout_session_id, brought)
+    marks = (remembered.ANSWERED,) if choices.custom_field_values else ()
+    if marks or any(brought.values()):
+        remembered.keep(request, answer, found.checkout_session_id, brought, *marks)
     if carried.locale:
         remembered.keep_locale(request, answer, found.checkout_session_id, carried.locale)
     return answer

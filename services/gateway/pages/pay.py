@@ -164,8 +164,13 @@ async def _pay(pressed: Pressed) -> web.Response:
     except Refusal as refusal:
         return await _refused(pressed, refusal)
     answer = see_other(await _next_path(pressed, accepted))
-    typed = shown_again(pressed.form) | {remembered.PAYING: "1"}
-    remembered.keep(pressed.request, answer, accepted.checkout_session_id, typed)
+    remembered.keep(
+        pressed.request,
+        answer,
+        accepted.checkout_session_id,
+        shown_again(pressed.form),
+        remembered.PAYING,
+    )
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -13,7 +14,7 @@ from services.gateway.pages.checkout import brand
 from services.gateway.pages.checkout_view import filled_in
 from services.gateway.pages.link_view import amount_of, legal_of, terms_of
 from services.gateway.pages.seeing import Seen, id_of, look, standing
-from services.gateway.pages.summary import summary_of
+from services.gateway.pages.summary import answers_of, summary_of
 from services.gateway.pages.words import wish_of
 from shared.contracts.orders import Order
 from shared.contracts.payments import GetPaymentIntent, PaymentIntent
@@ -32,7 +33,7 @@ async def show(request: web.Request) -> web.Response:
     if seen.order is None or standing(seen, request.app[GATEWAY].clock()) != "paid":
         return see_other(f"/c/{checkout_session_id}")
     typed = remembered.recall(request, checkout_session_id)
-    view = await _view(request, seen, seen.order, typed.get("email", ""))
+    view = await _view(request, seen, seen.order, typed)
     answer = page(request, view)
     if typed.pop(remembered.PAYING, ""):
         remembered.keep(request, answer, checkout_session_id, typed)
@@ -63,7 +64,7 @@ async def calendar(request: web.Request) -> web.Response:
 
 
 async def _view(
-    request: web.Request, seen: Seen, order: Order, buyer_email: str
+    request: web.Request, seen: Seen, order: Order, typed: Mapping[str, str]
 ) -> views.ReceiptPage:
     session, sums = seen.session, order.net_amounts
     intent = await _paid_by(request, seen)
@@ -76,7 +77,8 @@ async def _view(
         summary=summary_of(order, sums.total_money),
         card_brand=(intent.payment_method_brand if intent else None) or "",
         card_last4=(intent.payment_method_last_four if intent else None) or "",
-        buyer_email=buyer_email,
+        buyer_email=typed.get("email", ""),
+        answers=answers_of(session, typed),
         refunded=amount_of(sums.refunded_money) if sums.refunded_money.amount else None,
         wish=wish_of(order.donation_frequency),
         terms=terms_of(order.subscription_terms),

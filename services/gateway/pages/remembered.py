@@ -27,7 +27,9 @@ KEPT: Final = (
     "accept_terms",
     *(f"{kind}.{part}" for kind in ("billing", "shipping") for part in ADDRESS_PARTS),
 )
+# Marks are ours to set: no field of a form, whatever it is called, becomes one.
 PAYING: Final = "_paying"  # set by pressing pay, taken off by the receipt: this browser paid
+ANSWERED: Final = "_answered"  # the answers to the merchant's questions came from this browser
 _SALT: Final = "flint.buyer"
 
 
@@ -43,13 +45,16 @@ def keep(
     answer: web.Response,
     checkout_session_id: str,
     values: Mapping[str, str],
+    *marks: str,
 ) -> None:
     """Let the browser keep it. When it is too much, the addresses are left out."""
     secret_key = request.app[GATEWAY].secret_key
-    sealed = seal(secret_key, checkout_session_id, values)
+    if ANSWERED in recall(request, checkout_session_id):
+        marks = (*marks, ANSWERED)
+    sealed = seal(secret_key, checkout_session_id, values, *marks)
     if len(sealed) > COOKIE_MAX:
         short = {name: value for name, value in values.items() if "." not in name}
-        sealed = seal(secret_key, checkout_session_id, short)
+        sealed = seal(secret_key, checkout_session_id, short, *marks)
     _set(request, answer, COOKIE, sealed, checkout_session_id)
 
 
@@ -60,9 +65,12 @@ def keep_locale(
     _set(request, answer, locales.COOKIE, locale, checkout_session_id)
 
 
-def seal(secret_key: SecretKey, checkout_session_id: str, values: Mapping[str, str]) -> str:
+def seal(
+    secret_key: SecretKey, checkout_session_id: str, values: Mapping[str, str], *marks: str
+) -> str:
     """The cookie's text: signed, bound to the session, only the fields that may be kept."""
-    kept = {name: values[name][:VALUE_MAX] for name in (*KEPT, PAYING) if values.get(name)}
+    kept = {name: values[name][:VALUE_MAX] for name in KEPT if values.get(name)}
+    kept |= dict.fromkeys(marks, "1")
     return str(_signer(secret_key).dumps([checkout_session_id, kept]))
 
 

@@ -1,10 +1,15 @@
-"""An order as the pages show it: exactly what will be, or was, charged."""
+"""An order as the pages show it: exactly what will be, or was, charged; and what was asked."""
 
 from __future__ import annotations
 
-from services.gateway.pages import views
+from collections.abc import Mapping
+
+from services.gateway.pages import remembered, views
 from services.gateway.pages.link_view import amount_of
+from shared.answers import is_blank
+from shared.contracts.link_requests import CustomField
 from shared.contracts.orders import Order
+from shared.contracts.sessions import CheckoutSession
 from shared.money import Money
 
 
@@ -34,3 +39,19 @@ def summary_of(order: Order, total: Money, message: str = "") -> views.Summary:
         tip=amount_of(sums.tip_money) if sums.tip_money.amount else None,
         message=message,
     )
+
+
+def answers_of(session: CheckoutSession, recalled: Mapping[str, str]) -> tuple[views.Answer, ...]:
+    """What was answered to the merchant's questions, if `recalled` says it was this browser."""
+    if remembered.ANSWERED not in recalled:
+        return ()
+    given = session.custom_field_values
+    return tuple(
+        views.Answer(field.label, _in_words(field, given[field.key]))
+        for field in session.custom_fields
+        if not is_blank(field, given.get(field.key, ""))
+    )
+
+
+def _in_words(field: CustomField, value: str) -> str:
+    return "Yes" if field.type == "checkbox" else value

@@ -74,6 +74,14 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """To a merchant's question; shown to nobody but the browser that gave it."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
 class AmountChoice:
     """A buyer-chosen amount: suggestions become radio chips beside an amount field."""
 
@@ -237,6 +245,9 @@ class CheckoutPage:
     status_url: str  # server-sent events while processing
     form_token: str
     summary: Summary
+    event_name: str = ""
+    event: Event | None = None
+    answers: tuple[Answer, ...] = ()
     button_text: str = "Pay"  # custom_text.checkout_button_text; the amount is added
     is_processing: bool = False
     is_email_required: bool = True
@@ -292,6 +303,7 @@ class ReceiptPage:
     card_brand: str = ""  # visa, mastercard …; empty for a free order
     card_last4: str = ""
     buyer_email: str = ""  # only for the browser that typed it
+    answers: tuple[Answer, ...] = ()
     refunded: Amount | None = None
     wish: str = ""  # "Monthly": how often the donor would like to give
     terms: Terms | None = None  # of a plan's first payment

@@ -105,6 +105,7 @@ def from_link(msg: LinkResolved, at: Moment) -> Moved:
             client_reference_id=msg.client_reference_id,
             utm=msg.utm,
             donation_frequency=msg.offer.donation_frequency,
+            event=msg.offer.event,
             buyer_email=msg.customer.email if msg.customer else None,
             **_terms(msg.offer),
         ),

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from shared.contracts.base import Event
-from shared.contracts.links import Offer, TicketedEvent
+from shared.contracts.links import Offer
 from shared.contracts.orders import (
     ActivityType,
     Order,
@@ -47,7 +47,6 @@ class Sale:
     order: Order
     is_limited: bool = False  # a place of its link has to be claimed before money is taken
     line_keys: Mapping[str, str] = field(default_factory=dict)  # counted line → the link's key
-    event: TicketedEvent | None = None  # each piece is a seat, and gets a ticket once it is paid
     ticket_prefix: str = ""
     buyer_tip_id: str | None = None  # the tip that was chosen on the page
     live_attempt_id: str | None = None  # the one payment that may be under way
@@ -113,7 +112,6 @@ def opened(
         sale = replace(
             sale,
             is_limited=offer.is_limited,
-            event=offer.event,
             ticket_prefix=offer.ticket_prefix or "",
         )
     return sale, [fact(OrderCreated, sale.order)]

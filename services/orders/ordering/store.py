@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 
 from services.orders.ordering.domain import Sale
 from shared.bus.tx import Tx
-from shared.contracts.links import TicketedEvent
 from shared.contracts.lists import Cursor, Page
 from shared.contracts.orders import (
     AppliedDiscount,
@@ -79,6 +78,7 @@ DETAILS: Final = (
     "utm",
     "donation_frequency",
     "subscription_terms",
+    "event",
     "metadata",
 )
 
@@ -229,7 +229,6 @@ def sale_of(row: Record) -> Sale:
         ),
         is_limited=row["is_limited"],
         line_keys=details.get("line_keys", {}),
-        event=_event(details.get("event")),
         ticket_prefix=details.get("ticket_prefix", ""),
         buyer_tip_id=details.get("buyer_tip_id"),
         live_attempt_id=row["live_attempt_id"],
@@ -237,10 +236,6 @@ def sale_of(row: Record) -> Sale:
         free_attempt_ids=tuple(row["free_attempt_ids"]),
         is_closing=row["is_closing"],
     )
-
-
-def _event(known: Any) -> TicketedEvent | None:
-    return None if known is None else TicketedEvent.model_validate(known)
 
 
 def _found(row: Record | None) -> Sale:
@@ -321,7 +316,6 @@ def _details(sale: Sale) -> dict[str, Any]:
     shown = sale.order.model_dump(mode="json", include=set(DETAILS), exclude_none=True)
     ours = {
         "line_keys": dict(sale.line_keys),
-        "event": sale.event and sale.event.model_dump(mode="json", exclude_none=True),
         "ticket_prefix": sale.ticket_prefix,
         "buyer_tip_id": sale.buyer_tip_id,
     }

@@ -18,7 +18,7 @@ from shared.contracts.tickets import Ticket, TicketIssued
 def due(move: Move) -> int:
     """How many tickets this move has to issue: the seats of an order that it has just paid."""
     is_paid = any(isinstance(fact, OrderPaid) for fact in move.facts)
-    if not is_paid or move.sale.event is None:
+    if not is_paid or move.sale.order.event is None:
         return 0
     return move.sale.quantity_sold
 
@@ -43,15 +43,15 @@ def _seats(sale: Sale) -> Iterator[OrderLineItem]:
 
 
 def _ticket(sale: Sale, line: OrderLineItem, ticket_id: str, number: int, at: Moment) -> Ticket:
-    order, event = sale.order, sale.event
-    assert event is not None, "only an event has seats"
+    order = sale.order
+    assert order.event is not None, "only an event has seats"
     assert order.payment_link_id is not None, "only a link sells an event"
     return Ticket(
         ticket_id=ticket_id,
         code=f"{sale.ticket_prefix}-{number:06d}",
         number=number,
         name=line.name,
-        event=event,
+        event=order.event,
         order_id=order.order_id,
         order_line_item_id=line.order_line_item_id,
         payment_link_id=order.payment_link_id,

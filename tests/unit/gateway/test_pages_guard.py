@@ -119,6 +119,18 @@ def test_a_browser_gets_back_what_it_typed_and_nothing_of_the_card():
     assert remembered.opened(SECRET, sealed, SESSION) == typed
 
 
+def test_a_mark_is_never_made_of_a_form_s_field_and_stays_when_more_is_kept():
+    forged = remembered.seal(SECRET, SESSION, {remembered.ANSWERED: "1"})
+    marked = remembered.seal(SECRET, SESSION, {}, remembered.ANSWERED)
+    request, answer = a_request(Cookie=f"{remembered.COOKIE}={marked}"), web.Response()
+
+    remembered.keep(request, answer, SESSION, {"email": "ada@example.com"}, remembered.PAYING)
+
+    assert remembered.opened(SECRET, forged, SESSION) == {}
+    kept = remembered.opened(SECRET, answer.cookies[remembered.COOKIE].value, SESSION)
+    assert kept.keys() == {"email", remembered.PAYING, remembered.ANSWERED}
+
+
 def test_a_cookie_of_another_session_or_signature_says_nothing():
     sealed = remembered.seal(SECRET, SESSION, {"email": "ada@example.com"})
 

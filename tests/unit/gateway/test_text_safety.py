@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.pages.render import dom_id, render
-from tests.browser import samples_links
+from tests.browser import samples_events, samples_links
 
 
 @given(st.lists(st.text(max_size=20), unique=True, max_size=6))
@@ -28,3 +28,9 @@ def test_what_turns_text_ends_with_the_text_and_never_reaches_a_title():
 
     assert "<bdi>\u202eTea</bdi></h1>" in html
     assert "<title>Tea · Harbour Tea</title>" in html
+
+
+def test_a_buyer_s_answer_is_text_and_turns_nothing_after_it():
+    html = render("checkout.html", samples_events.TICKETS_CHECKOUT, nonce="n0nce")
+
+    assert "<dd><bdi>مهرجان الليل \u202e&lt;b&gt;Nightjar&lt;/b&gt;</bdi></dd>" in html
