@@ -7,7 +7,8 @@ is_compose=no
 say() { echo "$(basename "$0"): $*" >&2; }
 die() { say "$*"; exit 1; }
 
-compose() { docker compose -f "$here/compose.yaml" "$@"; }
+# The files are those of compose.yaml, or what COMPOSE_FILE says.
+compose() { (cd "$here" && COMPOSE_FILE=${COMPOSE_FILE:-compose.yaml} docker compose "$@"); }
 
 exec_flint() {
   if [ "$is_compose" = yes ]; then compose run --rm -T operator "$@"; else "${FLINT:-flint}" "$@"; fi

@@ -35,6 +35,7 @@ log = structlog.get_logger("flint.amqp")
 # for somebody else, so more of them are held than a database pool would allow.
 PREFETCH: Final[dict[Lane, int]] = {"in": 200, "rpc": 200, "world": 100}
 DECLARE_SECONDS: Final = 5.0
+CONSUME_SECONDS: Final = 10.0  # an election may be under way; giving up would only begin it anew
 CANCEL_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 15.0
 UNREADABLE_BYTES_MAX: Final = 65_536
@@ -71,14 +72,18 @@ class RoomConsumption:
         if self._is_stopping:
             return
         self._consumers, self._acks = [], []
-        for name, lane in self._queues().items():
-            channel = await line.channel(confirms=False, prefetch=PREFETCH[lane])
-            await channel.queue_declare(name, passive=True, timeout=DECLARE_SECONDS)
-            acks = Acks(channel)
-            self._acks.append(acks)
-            callback = partial(self._on_message, name, lane, acks)
-            consumed = await channel.basic_consume(name, callback, timeout=DECLARE_SECONDS)
-            self._consumers.append((channel, consumed.consumer_tag or ""))
+        # Side by side: a queue whose leader died keeps whoever asks for it waiting for the next.
+        started = (self._take(line, name, lane) for name, lane in self._queues().items())
+        self._consumers = await asyncio.gather(*started)
+
+    async def _take(self, line: Line, name: str, lane: Lane) -> tuple[AbstractChannel, str]:
+        channel = await line.channel(confirms=False, prefetch=PREFETCH[lane])
+        await channel.queue_declare(name, passive=True, timeout=DECLARE_SECONDS)
+        acks = Acks(channel)
+        self._acks.append(acks)
+        callback = partial(self._on_message, name, lane, acks)
+        consumed = await channel.basic_consume(name, callback, timeout=CONSUME_SECONDS)
+        return channel, consumed.consumer_tag or ""
 
     async def stop(self) -> None:
         """Cancel the consumers, then wait for the handlers that still run, within a bound."""

@@ -14,7 +14,8 @@ import structlog
 
 from shared.bus import outbox
 from shared.bus.service import Service
-from shared.db.pool import connection, is_outage, usage
+from shared.clock import CLOCK
+from shared.db.pool import answers, connection, is_outage, usage
 from shared.errors import Unavailable
 from shared.failures import describe
 from shared.telemetry import metrics
@@ -57,8 +58,11 @@ class Meter:
         metrics.CONSUMERS.labels(room).set(service.transport.consumers(room))
         for line, is_up in service.transport.lines().items():
             metrics.BROKER_UP.labels(room, line).set(is_up)
+        metrics.CLOCK_AHEAD.set(CLOCK.ahead_seconds())
 
     async def _ask_patiently(self) -> None:
+        is_database_up = await answers(self._service.pool)
+        metrics.DATABASE_UP.labels(self._name).set(is_database_up)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await self._ask_the_database()

@@ -42,6 +42,7 @@ class RpcCaller:
 
     async def set_up(self, channel: AbstractChannel) -> None:
         """On a fresh channel: listen first; asking has to happen on the same channel."""
+        self._give_up()  # what was asked on the one before is answered to nobody
         await channel.queue_declare(REPLY_TO, passive=True, timeout=DECLARE_SECONDS)
         await channel.basic_consume(REPLY_TO, self._on_reply, no_ack=True, timeout=DECLARE_SECONDS)
         self._channel = channel
@@ -112,6 +113,11 @@ class RpcCaller:
             raise Unavailable(f"nobody answers {envelope.topic}") from None
         except BROKER_ERRORS as error:
             raise Unavailable(f"{envelope.topic}: {explain(error)}") from error
+
+    def _give_up(self) -> None:
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result(WireReply(failure="outage"))
 
     async def _on_reply(self, message: DeliveredMessage) -> None:
         correlation_id = message.header.properties.correlation_id or ""

@@ -79,6 +79,10 @@ DEAD_LETTERS: Final = _gauge(
 QUEUE_MESSAGES: Final = _gauge("queue_messages", "Messages waiting in the broker", "queue")
 CONSUMERS: Final = _gauge("consumers", "Consumers attached to the room's queues", "room")
 BROKER_UP: Final = _gauge("broker_up", "1 while the connection is up", "room", "line")
+DATABASE_UP: Final = _gauge("database_up", "1 while the room's database answers", "room")
+CLOCK_AHEAD: Final = _gauge(
+    "clock_ahead_seconds", "This machine's clock less the database's; 0 while they agree"
+)
 RELAY_AGE: Final = _gauge("relay_poll_age_seconds", "Since the relay last looked", "room")
 POOL_MAX: Final = _gauge("pool_connections_max", "Connections the pool may open", "room")
 POOL: Final = _gauge("pool_connections", "Connections by state: used, idle", "room", "state")

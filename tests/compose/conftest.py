@@ -15,6 +15,11 @@ REPLICAS = {"links": 2, "sessions": 2, "orders": 3, "gateway": 2}
 __all__ = ["browser", "buyer", "new_buyer"]  # the purchase tests ask for them by name
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stack that all others share is lost at the end of it: see `test_cluster`."""
+    items.sort(key=lambda item: item.path.name == "test_cluster.py")
+
+
 @pytest.fixture(scope="session")
 async def image() -> None:
     try:
@@ -26,7 +31,7 @@ async def image() -> None:
 @pytest.fixture(scope="session")
 async def stack(image: None) -> AsyncIterator[Stack]:
     scale = {f"FLINT_{role.upper()}_REPLICAS": str(count) for role, count in REPLICAS.items()}
-    async with running_stack("compose.yaml", **scale) as stack:
+    async with running_stack("compose.yaml", settings=scale) as stack:
         yield stack
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from services.rooms import DATABASES, ROLES
@@ -25,6 +25,15 @@ DEPLOY: Final = Path(__file__).resolve().parents[2] / "deploy"
 IMAGE: Final = "flint:test"
 COMMAND_SECONDS: Final = 180.0
 LOG_LINES: Final = "60"
+SETTLE_SECONDS: Final = "2"  # nothing here is held for longer
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A backup to begin with, and the keys that are in it."""
+
+    folder: Path
+    demo: dict[str, Any]
 
 
 @dataclass
@@ -50,6 +59,25 @@ class Stack:
     async def roll(self) -> str:
         """Replace every service, as an upgrade does."""
         return await run(["sh", "roll.sh"], self.env)
+
+    async def copy_to(self, folder: Path) -> None:
+        """A backup, taken while it sells."""
+        settled = self.env | {"SETTLE_SECONDS": SETTLE_SECONDS}
+        print(await run(["./backup.sh", "--compose", str(folder)], settled))
+
+    async def start(self, backup: Path | None = None) -> None:
+        """Everything; from a backup as deploy/README.md tells it, what it stands on first."""
+        if backup is not None:
+            servers = [one for one in await self.services() if is_server(one)]
+            await self.compose("up", "--detach", "--wait", *servers)
+            for job in ("migrate", "topology"):
+                await self.compose("run", "--rm", "--no-deps", job)
+            await run(["./restore.sh", "--compose", str(backup)], self.env)
+        await self.compose("up", "--detach", "--wait", "--wait-timeout", "150")
+
+    async def services(self) -> list[str]:
+        """The names of all that its files start."""
+        return (await self.compose("config", "--services")).split()
 
     def url(self, container: str, setting: str) -> str:
         """A secret address of one container, with hosts that this machine can reach."""
@@ -87,23 +115,25 @@ async def build_image() -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_stack(*files: str, **settings: str) -> AsyncIterator[Stack]:
-    """A fresh installation that has a demo merchant; nothing is left of it afterwards.
+async def running_stack(
+    *files: str, restored: Restored | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
+    """An installation that has a demo merchant, or what a backup holds; nothing is left of it.
 
     `files` are the compose files in deploy/, `settings` what deploy/README.md lists.
     """
     with short_folder("stack") as folder:
         port = free_port()
         env = environment(f"flint-{secrets.token_hex(3)}", folder / "secrets", port)
-        env |= settings | {"COMPOSE_FILE": ":".join(files)}
+        env |= dict(settings or {}) | {"COMPOSE_FILE": ":".join(files)}
         shop = Shop("rabbitmq", f"http://localhost:{port}", {}, folder)
         stack = Stack(env, folder / "secrets", shop)
         try:
             began = time.monotonic()
-            await stack.compose("up", "--detach", "--wait", "--wait-timeout", "150")
+            await stack.start(restored.folder if restored else None)
             print(f"up in {time.monotonic() - began:.1f} s")
             await _look_inside(stack)
-            shop.demo = await make_demo(shop)
+            shop.demo = restored.demo if restored else await make_demo(shop)
             yield stack
         except BaseException:
             print(await stack.compose("logs", "--no-color", "--tail", LOG_LINES))
@@ -128,9 +158,8 @@ def environment(project: str, secrets_folder: Path, port: int) -> dict[str, str]
 
 async def _look_inside(stack: Stack) -> None:
     """Let the shop's own commands and questions reach its databases and its broker."""
-    services = (await stack.compose("ps", "--services")).split()
-    for name in services:
-        if name == "postgres" or name.startswith("rabbitmq"):
+    for name in await stack.services():
+        if is_server(name):
             stack.env[f"ADDRESS_OF_{name}"] = await address_of(stack, name)
     env = {name: value for name, value in os.environ.items() if not name.startswith("FLINT_")}
     env["FLINT_PUBLIC_URL"] = stack.shop.url
@@ -143,6 +172,11 @@ async def _look_inside(stack: Stack) -> None:
     env["FLINT_TOPOLOGY_AMQP_URL"] = stack.url("operator", "FLINT_TOPOLOGY_AMQP_URL")
     stack.shop.env = env
     stack.shop.amqp_url = env["FLINT_TOPOLOGY_AMQP_URL"]
+
+
+def is_server(name: str) -> bool:
+    """Whether a compose service is one that others stand on."""
+    return name == "postgres" or name.startswith("rabbitmq")
 
 
 async def address_of(stack: Stack, service: str) -> str:
