@@ -220,5 +220,6 @@ CLUB_TRIAL = replace(CLUB, lines=CLUB.lines[1:], terms=TRIAL_TERMS, total=Amount
 CLUB_CHANGED = replace(
     CLUB,
     is_changed=True,
+    terms=replace(CLUB_TERMS, previous_price=Amount(2200, "EUR")),
     lines=(replace(CLUB.lines[0], previous_price=Amount(2200, "EUR")), CLUB.lines[1]),
 )

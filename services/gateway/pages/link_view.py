@@ -22,6 +22,7 @@ FEW: Final = 10  # "3 left" is said from here on
 QUANTITY_MAX: Final = 999_999  # the contract's: no bound of the merchant's
 SEEN_PRICES: Final = "seen_prices"  # hidden: what the buyer saw, to strike through what changed
 SEEN_MAX: Final = 8_000
+RECURRING: Final = "recurring"  # among them; no line of a plan is called so
 
 
 def link_page(
@@ -48,7 +49,7 @@ def link_page(
         resolution_context=resolution_context,
         name=link.name,
         total=_total(shown, values, priced),
-        terms=terms_of(shown.subscription_terms),
+        terms=terms_of(shown.subscription_terms, seen.get(RECURRING)),
         lines=tuple(_line(line, price, seen.get(line.key)) for line, price in priced),
         frequencies=tuple(
             views.Frequency(each, FREQUENCIES[each]) for each in shown.donation_frequencies
@@ -61,7 +62,7 @@ def link_page(
         is_changed=is_changed,
         notice=notice,
         legal=legal_of(link.legal),
-        hidden=carried.hidden() | _prices_now(lines),
+        hidden=carried.hidden() | _prices_now(shown),
         values=values,
         errors=errors or {},
     )
@@ -86,14 +87,15 @@ def amount_of(value: Money) -> Amount:
     return Amount(value.amount, value.currency)
 
 
-def terms_of(terms: SubscriptionTerms | None) -> views.Terms | None:
+def terms_of(terms: SubscriptionTerms | None, seen_minor: int | None = None) -> views.Terms | None:
     """What a plan costs and how often, if there is one."""
     if terms is None:
         return None
     fee, early = terms.setup_fee_money, terms.early_termination_fee_money
-    is_bound = bool(terms.contract_term_months)
+    is_bound, price = bool(terms.contract_term_months), amount_of(terms.recurring_money)
     return views.Terms(
-        price=amount_of(terms.recurring_money),
+        price=price,
+        previous_price=_previous(price, seen_minor),
         interval=interval_of(terms),
         trial_days=terms.trial_period_days or 0,
         setup_fee=amount_of(fee) if fee and fee.amount else None,
@@ -128,7 +130,6 @@ def _field(field: CustomField) -> views.CustomField:
 
 def _line(line: ResolvedLine, chosen: Money, seen_minor: int | None) -> views.LinkLine:
     price = amount_of(line.unit_price_money)
-    is_other_price = seen_minor is not None and seen_minor != price.amount_minor
     return views.LinkLine(
         key=line.key,
         name=line.name,
@@ -143,8 +144,15 @@ def _line(line: ResolvedLine, chosen: Money, seen_minor: int | None) -> views.Li
         cover_fees=_cover_fees(line.cover_fees, chosen) if line.cover_fees else None,
         is_sold_out=line.is_sold_out,
         remaining=_few(line.quantity_available),
-        previous_price=Amount(seen_minor or 0, price.currency) if is_other_price else None,
+        previous_price=_previous(price, seen_minor),
     )
+
+
+def _previous(price: Amount, seen_minor: int | None) -> Amount | None:
+    """What the buyer saw, if it was another price."""
+    if seen_minor is None or seen_minor == price.amount_minor:
+        return None
+    return Amount(seen_minor, price.currency)
 
 
 def _most(line: ResolvedLine) -> int | None:
@@ -215,8 +223,10 @@ def _total(
     return Amount(total, currency_of(shown))
 
 
-def _prices_now(lines: Sequence[ResolvedLine]) -> dict[str, str]:
-    prices = {line.key: line.unit_price_money.amount for line in lines}
+def _prices_now(shown: ShownLink) -> dict[str, str]:
+    prices = {line.key: line.unit_price_money.amount for line in shown.resolved_line_items}
+    if shown.subscription_terms is not None:
+        prices[RECURRING] = shown.subscription_terms.recurring_money.amount
     text = json.dumps(prices, separators=(",", ":"))
     return {SEEN_PRICES: text} if prices and len(text) <= SEEN_MAX else {}
 

@@ -113,6 +113,7 @@ class Terms:
     setup_fee: Amount | None = None
     minimum_months: int = 0
     early_fee: Amount | None = None  # of whoever leaves before that
+    previous_price: Amount | None = None  # the changed notice strikes it through
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from services.gateway.pages.checkout_view import waiting_page
-from services.gateway.pages.link_view import terms_of, unavailable_page
+from services.gateway.pages.link_view import link_page, terms_of, unavailable_page
+from services.gateway.pages.prefill import Carried
 from services.gateway.pages.preview import card_of
 from services.gateway.pages.views import Amount, Terms
 from services.gateway.pages.words import interval_of
@@ -49,6 +50,20 @@ def test_how_often_a_plan_is_paid(interval: str, count: int, words: str):
 )
 def test_the_terms_are_those_that_bind(given: dict[str, Any], more: dict[str, Any]):
     assert terms_of(a_plan(**given).terms()) == Terms(Amount(1200, "USD"), "every month", **more)
+
+
+def test_a_price_that_changed_is_told_although_a_trial_puts_it_off():
+    plan = a_plan(trial_period_days=14, setup_fee_money=usd(500))
+    shown = a_shown_link(a_line(key="setup-fee"), subscription_terms=plan.terms())
+    seen_before = '{"setup-fee":1200,"recurring":1100}'
+    form: dict[str, Any] = {"resolution_context": "signed", "carried": Carried(), "locale": "en"}
+
+    page = link_page(shown, BRAND, values={"seen_prices": seen_before}, **form)
+
+    assert page.terms is not None
+    assert page.terms.previous_price == Amount(1100, "USD")
+    assert page.lines[0].previous_price is None
+    assert page.hidden["seen_prices"] == '{"setup-fee":1200,"recurring":1200}'
 
 
 def test_what_is_no_plan_has_no_terms():

@@ -126,6 +126,8 @@ def test_a_trial_is_told_before_the_price_and_only_the_fee_is_due() -> None:
 def test_a_changed_plan_shows_the_price_before() -> None:
     text = text_of(page("link.html", samples_links.CLUB_CHANGED))
 
+    assert "A price has changed since you opened this page." in text
+    assert "Tea club before: €22.00 €24.00 every month" in text
     assert "Box of three teas before: €22.00 €24.00" in text
 
 
