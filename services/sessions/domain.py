@@ -197,6 +197,8 @@ class Session:
         if self.failed_attempts > FAILED_ATTEMPTS_MAX:
             message = "Too many payments failed on this page."
             raise Refusal("rate_limited", "RATE_LIMIT_EXCEEDED", message)
+        if self._shows_an_old_total(msg):
+            raise total_changed()
         refuse_incomplete(msg, self.configs)
         ask = PayOrder(
             order_id=self.order_id,
@@ -217,6 +219,11 @@ class Session:
             updated_at=now,
         )
         return paying, ask
+
+    def _shows_an_old_total(self, msg: PaySession) -> bool:
+        """Of an earlier order than is known here; of a later one the news is still on its way."""
+        is_older = msg.order_revision is not None and msg.order_revision < self.order_revision
+        return is_older and msg.expected_amount_money != self.amount_money
 
     def ask_again(self, now: datetime) -> tuple[Session, PayOrder]:
         """Orders is silent: the same request again, by the same attempt id, ever more patiently."""
@@ -372,6 +379,12 @@ def not_open(status: str) -> Refusal:
     """The page has ended: it can neither be paid nor closed."""
     message = f"This checkout session is {status}."
     return Refusal("conflict", "CHECKOUT_SESSION_NOT_OPEN", message)
+
+
+def total_changed() -> Refusal:
+    """The page was shown before the order was changed: the no of orders, but earlier."""
+    message = "The price changed. Nothing was charged."
+    return Refusal("conflict", "ORDER_CONFLICT", message, next_actions=("reload_order",))
 
 
 def resolving() -> Refusal:

@@ -190,11 +190,15 @@ class PayAccepted(Resource):
 
 
 class PaySession(Command[PayAccepted], topic="sessions.pay"):
-    """Pressing pay. `payment_source_token` is absent only when nothing is due."""
+    """Pressing pay. `payment_source_token` is absent only when nothing is due.
+
+    `order_revision` is that of the order on the page where it was pressed.
+    """
 
     checkout_session_id: str
     payment_source_token: Annotated[str, text(255, 1)] | None = None
     expected_amount_money: Money
+    order_revision: int | None = None
     payer: Payer = Payer()
     has_accepted_terms: bool = False
     return_url: PageUrl | None = None

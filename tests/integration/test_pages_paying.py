@@ -78,6 +78,29 @@ async def test_another_total_than_the_one_that_is_due_pays_nothing(
     assert (await order_of(shop, path.removeprefix("/c/")))["payment_intent_ids"] == []
 
 
+async def test_a_page_left_open_while_the_tip_changed_elsewhere_pays_nothing_and_shows_it(
+    shop: Shop, browser: Browser
+):
+    tips = {"is_enabled": True, "tip_percentages": [10]}
+    path, old = await checkout(shop, browser, tip=tips)
+    async with a_browser(shop) as elsewhere:
+        page = await elsewhere.get(path)
+        tipped = {"form_token": page.field("form_token"), "action": "update", "tip": "10%"}
+        assert (await elsewhere.post(f"{path}/pay", tipped)).status == 303
+
+    refused = await browser.post(f"{path}/pay", filled(old))
+
+    assert refused.status == 409
+    assert refused.sees("The total has changed")
+    assert refused.field("expected_amount") == "1320"
+    assert (await order_of(shop, path.removeprefix("/c/")))["payment_intent_ids"] == []
+    assert not (await browser.get(path)).sees("The total has changed"), "no attempt has failed"
+    paid = await browser.post(f"{path}/pay", filled(refused))
+    assert paid.status == 303
+    await settled(browser, path)
+    assert payments_of(await order_of(shop, path.removeprefix("/c/"))) == [1320]
+
+
 @pytest.mark.parametrize(
     "field, value, words",
     [

@@ -84,7 +84,7 @@ async def checkout(shop: Shop, browser: Browser, **params: Any) -> tuple[str, An
 
 def filled(page: Answer, **changes: str) -> dict[str, str]:
     """The page's payment form, filled in well unless said otherwise."""
-    hidden = ("form_token", "expected_amount", "expected_currency")
+    hidden = ("form_token", "expected_amount", "expected_currency", "order_revision")
     return {name: page.field(name) for name in hidden} | PAYER | {"action": "pay"} | changes
 
 

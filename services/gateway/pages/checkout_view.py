@@ -75,6 +75,7 @@ def waiting_page(
         status_url=f"{path}/status",
         form_token="",
         summary=summary_of(order, due, custom.order_summary_message or ""),
+        order_revision=order.revision,
         event_name=order.event.name if order.event else "",
         event=shown_event(order.event) if order.event else None,
         answers=answers_of(session, recalled),

@@ -15,14 +15,14 @@ from services.gateway.gateway import GATEWAY, Gateway
 from services.gateway.pages import guard, remembered
 from services.gateway.pages.answer import context_of, count, own_path, see_other
 from services.gateway.pages.checkout import payable
-from services.gateway.pages.forms import Form, read_form, shown_again
+from services.gateway.pages.forms import Form, read_form, shown_again, whole_number
 from services.gateway.pages.locales import locale_of
 from services.gateway.pages.payer import has_accepted, missing_of_card, read_payer, refused_field
 from services.gateway.pages.seeing import Seen, id_of, show_order, show_session, stage
 from services.gateway.pages.tips import picked_tip
 from services.gateway.pages.words import NOTICES
 from shared.contracts.base import Context
-from shared.contracts.orders import Order, ReviseOrder
+from shared.contracts.orders import Order, OrderUpdated, ReviseOrder
 from shared.contracts.sessions import (
     Attempt,
     CheckoutSession,
@@ -49,6 +49,8 @@ DECIDING: Final = frozenset(
         "payment_intent.canceled",
     }
 )
+KNOWN_SECONDS: Final = 1.0
+REVISED: Final = frozenset({OrderUpdated.topic})
 TOTAL_CHANGED: Final = NOTICES["ORDER_CONFLICT"]
 NO_PROVIDER: Final = "Cards cannot be taken here yet. You have not been charged."
 TOO_MANY: Final = (
@@ -135,13 +137,30 @@ async def _update(pressed: Pressed) -> web.Response:
             return await pressed.again(422, errors={"tip": wrong})
         command = ReviseOrder(order_id=order.order_id, expected_revision=order.revision, tip=tip)
         try:
-            await pressed.gateway.caller.call(command, context=pressed.context)
+            revised = await pressed.gateway.caller.call(command, context=pressed.context)
+            await _until_known(pressed, revised.value)
         except Refusal as refusal:
             if refusal.code == "INVALID_TIP_AMOUNT":
                 return await pressed.again(422, errors={"tip": refusal.message})
             if refusal.kind != "conflict":
                 raise
     return see_other(pressed.path)
+
+
+async def _until_known(pressed: Pressed, order: Order) -> None:
+    """Until the session has heard of the new total: whoever has seen that can be sure from then on
+    that no page with an older one, wherever it is open, starts a payment."""
+    due, checkout_session_id = order.net_amounts.balance_money, pressed.session.checkout_session_id
+
+    async def knows() -> bool | None:
+        shown = await show_session(pressed.gateway, checkout_session_id, pressed.context)
+        session = shown.checkout_session if shown else None
+        is_waited_for = session and session.status == "open" and session.amount_money != due
+        return None if is_waited_for else True
+
+    if pressed.due != due:
+        hub = pressed.gateway.hub
+        await hub.until(checkout_session_id, knows, seconds=KNOWN_SECONDS, topics=REVISED)
 
 
 async def _pay(pressed: Pressed) -> web.Response:
@@ -202,6 +221,7 @@ async def _start(pressed: Pressed, payer: Payer, token: str | None) -> PayAccept
         checkout_session_id=checkout_session_id,
         payment_source_token=token,
         expected_amount_money=pressed.due,
+        order_revision=whole_number(pressed.form.get("order_revision", "")),
         payer=payer,
         has_accepted_terms=has_accepted(pressed.form),
         return_url=f"{pressed.gateway.public_url}/c/{checkout_session_id}/return",
@@ -223,7 +243,8 @@ async def _refused(pressed: Pressed, refusal: Refusal) -> web.Response:
         return await pressed.again(422, errors={refusal.param: refusal.message})
     errors = refused_field(refusal.param)
     notice = "" if errors else NOTICES.get(refusal.code, refusal.message)
-    return await pressed.again(422, errors=errors, notice=notice)
+    status = 409 if refusal.kind == "conflict" else 422
+    return await pressed.again(status, errors=errors, notice=notice)
 
 
 async def _next_path(pressed: Pressed, accepted: PayAccepted) -> str:

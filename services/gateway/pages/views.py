@@ -246,6 +246,7 @@ class CheckoutPage:
     status_url: str  # server-sent events while processing
     form_token: str
     summary: Summary
+    order_revision: int = 0  # of the order as the summary shows it
     event_name: str = ""
     event: Event | None = None
     answers: tuple[Answer, ...] = ()

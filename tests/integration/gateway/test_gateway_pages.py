@@ -262,7 +262,7 @@ async def test_a_silent_service_after_pay_is_a_page_that_may_be_reloaded(shop: S
     [
         (Refusal("rate_limited", "RATE_LIMIT_EXCEEDED", "No."), 429, "it takes no more"),
         (Refusal("unprocessable", "CHECKOUT_VALIDATION_REJECTED", "Too far."), 422, "Too far."),
-        (Refusal("conflict", "ORDER_CONFLICT", "x"), 422, "The total has changed"),
+        (Refusal("conflict", "ORDER_CONFLICT", "x"), 409, "The total has changed"),
         (Refusal("invalid", "FIELD_REQUIRED", "x", param="email"), 422, "Enter your email"),
     ],
 )

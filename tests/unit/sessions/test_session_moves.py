@@ -9,6 +9,7 @@ import pytest
 
 from services.sessions import opening
 from services.sessions.domain import Session
+from shared.contracts.orders import OrderUpdated
 from shared.contracts.payments import (
     PaymentIntentFailed,
     PaymentIntentProcessing,
@@ -36,6 +37,7 @@ from tests.builders_sessions import (
     quick,
     resolved,
     said_of_intent,
+    said_of_order,
     ulid,
 )
 from tests.support.desk import MERCHANT, ORIGIN
@@ -165,6 +167,29 @@ def test_pressing_pay_starts_one_attempt_and_asks_orders():
     assert (ask.attempt_id, ask.order_id, ask.checkout_session_id) == ("pi_1", ord_(), cs())
     assert session.ask_again_at == NOON + timedelta(seconds=20)
     assert session.pay_order == ask
+
+
+@pytest.mark.parametrize(
+    "revision, amount, is_refused",
+    [
+        (1, 1200, True),
+        (1, 1500, False),  # changed, and changed back
+        (2, 1500, False),
+        (3, 1800, False),  # the page knows more than the session
+        (None, 1200, False),
+    ],
+)
+def test_a_page_older_than_the_order_starts_nothing_at_another_price(
+    revision: int | None, amount: int, is_refused: bool
+):
+    news = said_of_order(OrderUpdated, revision=2, balance_money=1500)
+    session = a_session().order_revised(news, NOON)
+    page: dict[str, Any] = {"order_revision": revision, "expected_amount_money": usd(amount)}
+
+    if is_refused:
+        assert refusal_of(session, **page) == ("conflict", "ORDER_CONFLICT", None)
+    else:
+        assert session.pay(paying(**page), attempt_id="pi_1", now=NOON)[0].is_live
 
 
 def test_a_second_press_waits_for_the_first():
