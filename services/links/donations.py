@@ -49,6 +49,8 @@ def check(template: Template) -> None:
 
 def _check_frequencies(template: Template) -> None:
     wished = template.donation_frequencies
+    if wished and template.plan_id is not None:
+        raise invalid("donation_frequencies", "The plan says how often it is paid.")
     for index, frequency in enumerate(wished):
         if frequency in wished[:index]:
             message = f"'{frequency}' is there twice."

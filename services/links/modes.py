@@ -59,7 +59,6 @@ def checked(template: Template) -> Template:
             tiers.check(template)
         case "donation":
             _refuse_set(template, ("event_config",), "event")
-            plans.refuse(template, "The donor says how much, so a donation cannot have a plan.")
             donations.check(template)
         case _:
             assert_never(template.mode)
@@ -85,7 +84,7 @@ def _sells(link: Link) -> bool:
         case "standard" | "event":
             return bool(resolved_lines(link))
         case "donation":
-            return template.plan_id is None  # one with a plan is of a time that let it be
+            return template.plan_id is None  # giving by a plan needs renewals
         case _:
             assert_never(template.mode)
 

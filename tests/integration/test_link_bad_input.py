@@ -93,7 +93,6 @@ LINKS: dict[str, tuple[dict[str, Any], str, str]] = {
         "customer.customer_id",
     ),
     "an event with a plan": (lines({}, mode="event", plan_id=PLAN), "INVALID_VALUE", "plan_id"),
-    "a donation with a plan": (gift(plan_id=PLAN), "INVALID_VALUE", "plan_id"),
     "lines beside a plan": (lines({}, plan_id=PLAN), "INVALID_VALUE", "line_items"),
     "a plan that is no id": ({"plan_id": "gold"}, "INVALID_ID", "plan_id"),
     "a mode that is none": ({"mode": "auction"}, "INVALID_VALUE", "mode"),

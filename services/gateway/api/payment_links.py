@@ -252,7 +252,8 @@ OPERATIONS: Final = (
         reply_example=examples.LINK,
         description="Only `name` is required. One currency per link; a line needs only its price. "
         "A donation that names no sum is in USD. With `plan_id` the plan says what is sold, in its "
-        "currency: no `line_items`, and neither `donation` nor `event`. Buyers pay the first "
+        "currency: no `line_items`, no `event`; a donation with one is kept and sells nothing "
+        "until there are renewals. Buyers pay the first "
         "period and the setup fee, during a trial the fee alone; a plan of which nothing is due "
         "today is not available yet, since cards are not saved without a payment. The lines of an "
         "event are its tiers: a buyer takes tickets of one or of several, 1 to 100 in all; "

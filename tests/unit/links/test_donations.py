@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,7 +84,11 @@ def refusal_of(link: Link, **chosen: Any) -> tuple[str, str | None]:
             "INVALID_VALUE",
             "donation_frequencies[2]",
         ),
-        ({"plan_id": PLAN}, "INVALID_VALUE", "plan_id"),
+        (
+            {"plan_id": PLAN, "donation_frequencies": ["monthly"]},
+            "INVALID_VALUE",
+            "donation_frequencies",
+        ),
         ({"event_config": {"location": "Oslo"}}, "INVALID_VALUE", "event_config"),
     ],
 )
@@ -149,9 +152,8 @@ def test_fees_of_nothing_are_not_asked_about(fees: dict[str, Any] | None):
     assert line.cover_fees is None
 
 
-def test_a_donation_with_a_plan_is_of_a_time_that_let_it_be_and_sells_nothing():
-    link = a_donation()
-    link = replace(link, template=link.template.model_copy(update={"plan_id": PLAN}))
+def test_a_donation_with_a_plan_is_kept_and_sells_nothing_yet():
+    link = a_donation(plan_id=PLAN)
 
     assert modes.shown(link, NOON).unavailable_reason == "PAYMENT_LINK_INACTIVE"
 

@@ -29,7 +29,6 @@ def a_club(plan: SubscriptionPlan | None, **given: Any) -> Link:
     [
         ({"line_items": [tea()]}, "line_items"),
         ({"mode": "event"}, "plan_id"),
-        ({"mode": "donation"}, "plan_id"),
     ],
 )
 def test_a_plan_leaves_no_room_for_anything_else(given: dict[str, Any], param: str):
