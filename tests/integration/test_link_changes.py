@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
@@ -166,6 +167,22 @@ async def test_an_open_session_keeps_the_prices_and_configs_it_froze(shop: Shop)
     assert paid["net_amounts"]["paid_money"]["amount"] == 1200
     again = await resolve(shop, link_id=link["payment_link_id"])
     assert (await session(shop, again.checkout_session_id))["amount_money"]["amount"] == 9900
+
+
+async def test_a_page_closes_when_its_event_ends_as_it_was_when_it_was_opened(shop: Shop):
+    begin, end = (datetime.now(UTC) + timedelta(minutes=n) for n in (-60, 10))
+    dates = {"event_date": begin.isoformat(), "event_end_date": end.isoformat()}
+    link = await a_link(shop, mode="event", event_config=dates)
+    bought = await resolve(shop, link_id=link["payment_link_id"])
+
+    later = {"event_end_date": (end + timedelta(hours=1)).isoformat()}
+    await ask(shop, "PATCH", where(link), {"event_config": later})
+
+    opened = await session(shop, bought.checkout_session_id)
+    assert abs(datetime.fromisoformat(opened["expires_at"]) - end) < timedelta(milliseconds=1)
+    order = await ask(shop, "GET", f"/v1/orders/{bought.order_id}")
+    assert order["event"]["event_end_date"] == opened["expires_at"]
+    assert order["tickets"] == []
 
 
 async def test_a_deactivated_link_lets_its_buyers_finish(shop: Shop):
