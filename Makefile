@@ -69,7 +69,7 @@ check: setup  ## Format, lint, types, architecture, dependencies, unit and contr
 test: setup system  ## Every test; installs Chromium and RabbitMQ first where it may (root on Debian)
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# Servers in containers for what also runs on the private ones; then the whole installation.
+# The whole installation, and beside it servers in containers for what also runs on private ones.
 CONTAINED := tests/integration/bus/test_transport_exam.py tests/integration/links \
 	tests/integration/sessions tests/integration/orders tests/integration/test_shops.py
 
@@ -77,8 +77,8 @@ CONTAINED := tests/integration/bus/test_transport_exam.py tests/integration/link
 test-compose: setup  ## The tests that need containers; where no engine runs, one line says so
 	@if ! { docker info && docker compose version; } >/dev/null 2>&1; then \
 		echo "No container engine answers: the tests in containers did not run."; exit 0; fi; \
-	FLINT_TEST_SERVERS=containers $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -k "not local" $(CONTAINED) && \
-	$(BIN)/pytest -m compose tests/compose
+	FLINT_TEST_SERVERS=containers $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder \
+		-m "compose or not compose" -k "not local and not oversold and not no_order" tests/compose $(CONTAINED)
 
 .PHONY: schemas
 schemas: setup  ## Rewrite the golden schemas of every message and resource: what changed is in the diff

@@ -13,6 +13,12 @@ export COMPOSE_FILE="${COMPOSE_FILE:-compose.yaml}"
 
 quietly() { docker compose --progress quiet "$@"; }
 
+drain() {
+  printf '%s\n' "$1" | xargs docker stop --time 40 >/dev/null
+  printf '%s\n' "$1" | xargs docker rm >/dev/null
+}
+
+drains=
 quietly run --rm --no-deps migrate
 quietly run --rm --no-deps topology
 for service; do
@@ -24,10 +30,12 @@ for service; do
     new=$(docker compose ps --all --quiet "$service" | grep -vxF "$old")
     docker logs --tail 20 "$(printf '%s\n' "$new" | head -n 1)" >&2
     printf '%s\n' "$new" | xargs docker rm --force >/dev/null
+    wait
     exit 1
   fi
-  # All at once: each may take its whole drain.
-  printf '%s\n' "$old" | xargs docker stop --time 40 >/dev/null
-  printf '%s\n' "$old" | xargs docker rm >/dev/null
+  # All at once, and the next service meanwhile: each may take its whole drain.
+  drain "$old" &
+  drains="$drains $!"
   echo "$service: $count replaced"
 done
+for drain in $drains; do wait "$drain"; done

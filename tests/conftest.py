@@ -136,10 +136,14 @@ async def rabbit_shop(databases: Databases, broker: Broker, vhosts: Vhosts) -> A
 
 
 @pytest.fixture(params=["local", "rabbitmq"])
-async def shop(
-    request: pytest.FixtureRequest, local_shop: Shop, rabbit_shop: Shop
-) -> AsyncIterator[Shop]:
+def running_shop(request: pytest.FixtureRequest) -> Shop:
+    """One per transport, of which only those are started that a run asks for."""
+    shop: Shop = request.getfixturevalue(f"{request.param.removesuffix('mq')}_shop")
+    return shop
+
+
+@pytest.fixture
+async def shop(running_shop: Shop) -> AsyncIterator[Shop]:
     """A running shop, once per transport; every test that used one ends with the audit."""
-    shop = local_shop if request.param == "local" else rabbit_shop
-    yield shop
-    await shop.audit()
+    yield running_shop
+    await running_shop.audit()

@@ -16,8 +16,13 @@ __all__ = ["browser", "buyer", "new_buyer"]  # the purchase tests ask for them b
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The stack that all others share is lost at the end of it: see `test_cluster`."""
+    """One process for the stack that these tests share, which the last of them lose; another for
+    everything else that `make test-compose` runs meanwhile.
+    """
     items.sort(key=lambda item: item.path.name == "test_cluster.py")
+    for item in items:
+        group = "stacks" if item.get_closest_marker("compose") else "servers"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

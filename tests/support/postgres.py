@@ -56,8 +56,9 @@ def _contained(stack: contextlib.AsyncExitStack) -> PostgresServer:
         raise NoServer("No container engine answers: start Docker")
     from testcontainers.community.postgres import PostgresContainer
 
+    settings = " ".join(f"-c {name}={value}" for name, value in FAST.items())
     container = PostgresContainer(IMAGE, password=PASSWORD, driver=None).with_command(
-        "postgres -c fsync=off -c max_connections=200"
+        f"postgres {settings} -c max_connections=200"
     )
     stack.enter_context(running(container))
     return PostgresServer(container.get_connection_url())
