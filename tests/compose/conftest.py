@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -15,14 +15,16 @@ REPLICAS = {"links": 2, "sessions": 2, "orders": 3, "gateway": 2}
 __all__ = ["browser", "buyer", "new_buyer"]  # the purchase tests ask for them by name
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """One process for the stack that these tests share, which the last of them lose; another for
     everything else that `make test-compose` runs meanwhile.
     """
-    items.sort(key=lambda item: item.path.name == "test_cluster.py")
-    for item in items:
+    for item in items:  # xdist reads it in this very hook
         group = "stacks" if item.get_closest_marker("compose") else "servers"
         item.add_marker(pytest.mark.xdist_group(group))
+    yield
+    items.sort(key=lambda item: item.path.name == "test_cluster.py")
 
 
 @pytest.fixture(scope="session")
