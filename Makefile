@@ -77,7 +77,7 @@ CONTAINED := tests/integration/bus/test_transport_exam.py tests/integration/link
 test-compose: setup  ## The tests that need containers; where no engine runs, one line says so
 	@if ! { docker info && docker compose version; } >/dev/null 2>&1; then \
 		echo "No container engine answers: the tests in containers did not run."; exit 0; fi; \
-	FLINT_TEST_SERVERS=containers $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder \
+	FLINT_TEST_SERVERS=containers $(BIN)/pytest -n 2 \
 		-m "compose or not compose" -k "not local and not oversold and not no_order" tests/compose $(CONTAINED)
 
 .PHONY: schemas

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.browser.conftest import browser, buyer, new_buyer
 from tests.support.servers import NoServer
@@ -15,15 +17,21 @@ REPLICAS = {"links": 2, "sessions": 2, "orders": 3, "gateway": 2}
 __all__ = ["browser", "buyer", "new_buyer"]  # the purchase tests ask for them by name
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """One process for the stack that these tests share, which the last of them lose; another for
-    everything else that `make test-compose` runs meanwhile.
+class StacksAndServers(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+    """One process for the stack that these tests share, another for everything else that
+    `make test-compose` runs meanwhile. (Groups of `loadgroup` are not seen under pytest 9.2.)
     """
-    for item in items:  # xdist reads it in this very hook
-        group = "stacks" if item.get_closest_marker("compose") else "servers"
-        item.add_marker(pytest.mark.xdist_group(group))
-    yield
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stacks" if nodeid.startswith("tests/compose/") else "servers"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StacksAndServers:
+    return StacksAndServers(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that lose the stack come last."""
     items.sort(key=lambda item: item.path.name == "test_cluster.py")
 
 

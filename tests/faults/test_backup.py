@@ -84,7 +84,7 @@ async def test_a_backup_taken_while_the_shop_sells_is_restored_into_an_empty_one
     unheard = [await value(empty_shop, role, "SELECT count(*) FROM outbox") for role in ROLES]
     await empty_shop.start()
     empty_shop.demo = rabbit_shop.demo  # keys are in the copy
-    await until_settled(empty_shop)
+    await until_settled(empty_shop, link["payment_link_id"])
     outcomes = await was_the_truth(empty_shop, before)
     again = Purchase(link["payment_link_id"])
     await again.make(empty_shop)

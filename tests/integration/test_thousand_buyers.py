@@ -36,6 +36,10 @@ GALA: Final[dict[str, Any]] = {
     ],
     "event_config": {"ticket_prefix": "GALA"},
 }
+SETTLED: Final = """
+    SELECT NOT EXISTS (SELECT 1 FROM payment_intents
+                       WHERE payment_link_id = $1 AND next_action_at IS NOT NULL)
+"""
 
 
 class Crowd:
@@ -112,8 +116,7 @@ async def test_of_a_thousand_buyers_at_once_ten_have_the_ten_tickets(rabbit_shop
         there = "SELECT count(*) = $2 FROM orders WHERE payment_link_id = $1"
         await until(db, there, link_id, BUYERS)
         await crowd.all_at_once(crowd.pay)
-        live = "SELECT NOT EXISTS (SELECT 1 FROM payment_intents WHERE next_action_at IS NOT NULL)"
-        await until(db, live)
+        await until(db, SETTLED, link_id)
         ends = await db.fetch(
             "SELECT status, failure_code, count(*) FROM payment_intents"
             " WHERE payment_link_id = $1 GROUP BY status, failure_code",
