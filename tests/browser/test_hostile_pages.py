@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.async_api import expect
 
@@ -36,7 +38,7 @@ READING_ORDER = """(words) => {
 }"""
 
 
-def hostile(text: str) -> dict[str, object]:
+def hostile(text: str) -> dict[str, Any]:
     """A link with the text wherever a buyer will see it."""
     return {
         "name": text,

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import aio_pika
@@ -17,6 +18,7 @@ from services.rooms import ROLES, all_rooms
 from shared.bus.topology import topology
 from shared.db.embedded import EmbeddedPostgres
 from tests.faults.buyers import Page, order_of
+from tests.support import selling
 from tests.support.proxy import Proxy
 from tests.support.rabbit_node import RabbitNode
 from tests.support.rigs import eventually
@@ -25,6 +27,8 @@ from tests.support.shops import Shop
 FACT_SECONDS: Final = 30.0
 PUBLISHING: Final = b"-publish"  # how a service names its two connections to the broker
 CONSUMING: Final = b"-consume"
+# The test before may have left the shop on its way up again.
+a_link: Final = partial(selling.a_link, seconds=FACT_SECONDS)
 
 
 @dataclass

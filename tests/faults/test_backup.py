@@ -16,10 +16,9 @@ import pytest
 from services.rooms import DATABASES, ROLES
 from shared.bus.addresses import connect_any
 from tests.faults.crowds import Purchase, buy_on, until_settled, was_the_truth
-from tests.faults.scenes import value
+from tests.faults.scenes import a_link, value
 from tests.support.postgres import Databases
 from tests.support.rabbit import Broker, FreshVhost
-from tests.support.selling import a_link
 from tests.support.shops import FLINT, Shop, closed_shop
 
 DEPLOY = Path("deploy").absolute()

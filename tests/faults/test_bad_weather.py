@@ -11,7 +11,7 @@ from services.rooms import ROLES, all_rooms, migration_folders
 from shared.bus.declare import apply
 from shared.bus.topology import topology
 from tests.faults.crowds import Purchase, until_settled, was_the_truth
-from tests.faults.scenes import Broken, value
+from tests.faults.scenes import Broken, a_link, value
 from tests.faults.weather import (
     as_admin,
     asked_for_password,
@@ -23,7 +23,6 @@ from tests.faults.weather import (
 from tests.support.postgres import Databases, PostgresServer
 from tests.support.rabbit import FreshVhost
 from tests.support.rigs import eventually
-from tests.support.selling import a_link
 from tests.support.shops import free_port
 
 GOOD, BAD = "the-password-that-it-has", "another-one-than-it-has"

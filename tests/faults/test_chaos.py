@@ -15,8 +15,7 @@ import pytest
 from services.rooms import ROLES
 from shared.db.pool import COMMAND_SECONDS
 from tests.faults.crowds import TOKENS, Purchase, seeded, until_settled, was_the_truth
-from tests.faults.scenes import Broken, value
-from tests.support.selling import a_link
+from tests.faults.scenes import Broken, a_link, value
 
 BUYERS: Final = 60
 PLACES: Final = 3

@@ -14,6 +14,7 @@ from tests.faults.scenes import (
     FACT_SECONDS,
     PUBLISHING,
     Broken,
+    a_link,
     attempts,
     charges,
     fact,
@@ -23,7 +24,6 @@ from tests.faults.scenes import (
     value,
 )
 from tests.support.rigs import eventually
-from tests.support.selling import a_link
 
 STATUS = "SELECT status FROM orders WHERE id = $1"
 SESSION = "SELECT status FROM sessions WHERE checkout_session_id = $1"

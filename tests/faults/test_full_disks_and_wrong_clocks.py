@@ -12,9 +12,8 @@ import aiohttp
 import pytest
 
 from tests.faults.crowds import a_crowd, seeded, until_settled, was_the_truth
-from tests.faults.scenes import Broken, value
+from tests.faults.scenes import Broken, a_link, value
 from tests.faults.weather import as_admin, fill, says, sells, small_disk, with_env, wrong_clock
-from tests.support.selling import a_link
 from tests.support.shops import free_port
 
 

@@ -13,6 +13,7 @@ from tests.faults.buyers import TAKES_TIME, a_buyer, order_of, path_of
 from tests.faults.crowds import Purchase, a_crowd, seeded, until_settled, was_the_truth
 from tests.faults.scenes import (
     FACT_SECONDS,
+    a_link,
     answers_are_late,
     attempts,
     charges,
@@ -23,7 +24,6 @@ from tests.faults.scenes import (
     value,
 )
 from tests.support.rigs import eventually
-from tests.support.selling import a_link
 from tests.support.shops import Shop
 
 STATUS = "SELECT status FROM orders WHERE id = $1"

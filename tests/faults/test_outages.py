@@ -10,9 +10,8 @@ from typing import Any
 from services.rooms import ROLES
 from tests.faults.buyers import a_buyer
 from tests.faults.crowds import Purchase, until_settled, was_the_truth
-from tests.faults.scenes import PUBLISHING, Broken, charges, fact, until_paid
+from tests.faults.scenes import PUBLISHING, Broken, a_link, charges, fact, until_paid
 from tests.support.rigs import eventually
-from tests.support.selling import a_link
 from tests.support.shops import Shop
 
 LINE = {

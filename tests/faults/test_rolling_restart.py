@@ -8,9 +8,8 @@ import signal
 import subprocess
 
 from tests.faults.crowds import Purchase, buy_on, until_settled, was_the_truth
-from tests.faults.scenes import Broken
+from tests.faults.scenes import Broken, a_link
 from tests.support.proxy import Proxy
-from tests.support.selling import a_link
 from tests.support.shops import STOP_SECONDS, Shop, free_port
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
 from typing import Any, Final
+from uuid import uuid4
 
 from tests.support.shops import Shop
 
@@ -13,18 +17,32 @@ TEA: Final[dict[str, Any]] = {
 }
 
 
-async def ask(shop: Shop, method: str, path: str, body: Any = None) -> dict[str, Any]:
-    """One request with the shop's key; the `data` of its answer, which has to be good."""
-    async with shop.api() as http, http.request(method, path, json=body) as answer:
-        assert answer.status in (200, 201), await answer.text()
-        data: dict[str, Any] = (await answer.json())["data"]
-    return data
+async def ask(
+    shop: Shop, method: str, path: str, body: Any = None, *, seconds: float = 0.0
+) -> dict[str, Any]:
+    """One request with the shop's key; the `data` of its answer, which has to be good.
+
+    A 503 is asked again for so many `seconds`, as the API advises: with the same Idempotency-Key.
+    """
+    headers, deadline = {"Idempotency-Key": uuid4().hex}, time.monotonic() + seconds
+    while True:
+        async with (
+            shop.api() as http,
+            http.request(method, path, json=body, headers=headers) as answer,
+        ):
+            text = await answer.text()
+        if answer.status in (200, 201):
+            data: dict[str, Any] = json.loads(text)["data"]
+            return data
+        assert answer.status == 503, text
+        assert time.monotonic() < deadline, text
+        await asyncio.sleep(0.1)
 
 
-async def a_link(shop: Shop, **params: Any) -> dict[str, Any]:
+async def a_link(shop: Shop, *, seconds: float = 0.0, **params: Any) -> dict[str, Any]:
     """A new payment link: one tea for 12 dollars unless said otherwise."""
     body = {"name": "Tea", **({} if params.get("mode") == "donation" else {"line_items": [TEA]})}
-    return await ask(shop, "POST", "/v1/payment-links", body | params)
+    return await ask(shop, "POST", "/v1/payment-links", body | params, seconds=seconds)
 
 
 async def a_session(shop: Shop, **params: Any) -> dict[str, Any]:
