@@ -64,9 +64,10 @@ check: setup  ## Format, lint, types, architecture, dependencies, unit and contr
 	$(BIN)/deptry .
 	$(BIN)/pytest tests/unit tests/contracts
 
+# Three workers for two cores: a quarter of its time a test waits, for a server or a deadline.
 .PHONY: test
 test: setup system  ## Every test; installs Chromium and RabbitMQ first where it may (root on Debian)
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The whole installation, and beside it servers in containers for what also runs on private ones.
 CONTAINED := tests/integration/bus/test_transport_exam.py tests/integration/links \

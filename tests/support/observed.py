@@ -31,8 +31,8 @@ class Observed:
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The log of one process; every line has to be JSON but what `flint run` tells people."""
-        text = self.shop.log(name)
-        lines = [line for line in text.splitlines() if not is_for_people(name, line)]
+        whole, _, _ = self.shop.log(name).rpartition("\n")  # the last may be half written
+        lines = [line for line in whole.splitlines() if not is_for_people(name, line)]
         return [json.loads(line) for line in lines]
 
     def all_lines(self) -> list[dict[str, Any]]:
