@@ -10,8 +10,8 @@ from services.links import lines
 from services.links.domain import Link
 from services.links.template import Template, refuse_other_currency
 from shared.contracts.links import Choices, OfferLine, ResolvedLine
-from shared.contracts.plans import ARCHIVED, DueLine, SubscriptionPlan
-from shared.errors import Refusal, invalid, not_found
+from shared.contracts.plans import DueLine, SubscriptionPlan, offered
+from shared.errors import invalid
 
 
 def check(template: Template) -> None:
@@ -33,13 +33,9 @@ def fitting(template: Template, plan: SubscriptionPlan | None) -> SubscriptionPl
     """
     if template.plan_id is None:
         return None
-    if plan is None:
-        raise not_found("subscription plan", "plan_id")
-    if plan.status == "archived":
-        message = "The subscription plan is archived: it is no longer offered."
-        raise Refusal("conflict", ARCHIVED, message, param="plan_id")
-    refuse_other_currency(template, plan.currency)
-    return plan
+    found = offered(plan)
+    refuse_other_currency(template, found.currency)
+    return found
 
 
 def shown(link: Link, plan: SubscriptionPlan) -> list[ResolvedLine]:

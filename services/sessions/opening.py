@@ -9,7 +9,7 @@ from typing import Any, Final
 from services.sessions.domain import Session
 from shared.contracts.configs import HostedConfigs, ValidationCallbacks
 from shared.contracts.links import LinkResolved, Offer, OfferLine
-from shared.contracts.plans import ARCHIVED, SubscriptionPlan
+from shared.contracts.plans import SubscriptionPlan, offered
 from shared.contracts.sessions import (
     CheckoutSessionCreateParams,
     SessionAttached,
@@ -17,7 +17,7 @@ from shared.contracts.sessions import (
     SessionCreated,
 )
 from shared.contracts.types import ModeEnvironment
-from shared.errors import Refusal, invalid, not_found, required
+from shared.errors import invalid, not_found, required
 from shared.money import Money, total
 
 SECONDS_DEFAULT: Final = 86_400
@@ -68,20 +68,16 @@ def plan_offer(params: CheckoutSessionCreateParams, plan: SubscriptionPlan | Non
     """
     if params.plan_id is None:
         return None
-    if plan is None:
-        raise not_found("subscription plan", "plan_id")
-    if plan.status == "archived":
-        message = "The subscription plan is archived: it is no longer offered."
-        raise Refusal("conflict", ARCHIVED, message, param="plan_id")
-    due = plan.due_today()
+    found = offered(plan)
+    due = found.due_today()
     if not due:
         message = "Nothing is due today on this plan, and a card is not saved without a payment."
         raise invalid("plan_id", message)
     return Offer(
-        name=plan.name,
-        currency=plan.currency,
+        name=found.name,
+        currency=found.currency,
         lines=[OfferLine(**asdict(line)) for line in due],
-        subscription_terms=plan.terms(),
+        subscription_terms=found.terms(),
     )
 
 

@@ -23,6 +23,7 @@ from shared.contracts.types import (
     Strict,
     Time,
 )
+from shared.errors import Refusal, not_found
 from shared.money import Currency, Money, money
 
 BillingInterval = Literal["daily", "weekly", "monthly", "yearly"]
@@ -186,6 +187,24 @@ class SubscriptionPlan(Resource):
                 unit_price_money=item.unit_price_money,
                 description=item.description,
             )
+
+
+def no_such_plan() -> Refusal:
+    """Unknown, another merchant's, of the other mode: one answer."""
+    return not_found("subscription plan", "plan_id")
+
+
+def offered(plan: SubscriptionPlan | None) -> SubscriptionPlan:
+    """The plan that somebody named, if it can be bought.
+
+    Raises not_found, SUBSCRIPTION_PLAN_ARCHIVED.
+    """
+    if plan is None:
+        raise no_such_plan()
+    if plan.status == "archived":
+        message = "The subscription plan is archived: it is no longer offered."
+        raise Refusal("conflict", ARCHIVED, message, param="plan_id")
+    return plan
 
 
 class CreatePlan(Command[SubscriptionPlan], topic="plans.create"):

@@ -21,7 +21,7 @@ from shared.contracts.plans import (
     SubscriptionPlanUpdateParams,
 )
 from shared.contracts.types import ModeEnvironment
-from shared.errors import Refusal, invalid, not_found, required
+from shared.errors import invalid, not_found, required
 from shared.money import AMOUNT_MAX, Money
 
 Moved = tuple[SubscriptionPlan, list[SubscriptionPlanFact]]
@@ -33,11 +33,6 @@ CLEARED: Final = tuple(
     for name in SubscriptionPlanUpdateParams.model_fields
     if name.startswith("clear_")
 )
-
-
-def no_such_plan() -> Refusal:
-    """Unknown, another merchant's, of the other mode: one answer."""
-    return not_found("subscription plan", "plan_id")
 
 
 def create(

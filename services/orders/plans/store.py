@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from services.orders.plans.domain import CONTENT, no_such_plan
+from services.orders.plans.domain import CONTENT
 from shared.bus.tx import Tx
 from shared.contracts.lists import Page
-from shared.contracts.plans import ListPlans, SubscriptionPlan
+from shared.contracts.plans import ListPlans, SubscriptionPlan, no_such_plan
 from shared.db import keyset
 from shared.db.pool import Record
 
