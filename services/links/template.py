@@ -15,7 +15,7 @@ from shared.contracts.link_requests import (
     PaymentLinkCreateParams,
     PaymentLinkUpdateParams,
 )
-from shared.contracts.types import Strict, merge
+from shared.contracts.types import Strict, merge, merged_metadata
 from shared.errors import Refusal, invalid, not_found, required
 from shared.money import AMOUNT_MAX, Money, card_step, to_text
 
@@ -23,7 +23,6 @@ T = TypeVar("T")
 Template: TypeAlias = PaymentLinkCreateParams
 
 FIELDS: Final = tuple(name for name in Template.model_fields if name != "slug")
-METADATA_MAX: Final = 50
 _NOT_CONTENT: Final = frozenset({"expected_version", "clear_max_completions", "metadata"})
 
 
@@ -81,14 +80,6 @@ def _patched_field(old: Template, name: str, value: Any) -> Any:
         return Template.model_fields[name].get_default()
     before = getattr(old, name)
     return merge(before, value) if isinstance(before, Strict) else value
-
-
-def merged_metadata(old: dict[str, str], patch: dict[str, str | None]) -> dict[str, str]:
-    """`null` removes a key; at most 50 remain."""
-    merged = {key: value for key, value in (old | patch).items() if value is not None}
-    if len(merged) > METADATA_MAX:
-        raise invalid("metadata", f"At most {METADATA_MAX} keys.")
-    return merged
 
 
 def check(template: Template) -> None:

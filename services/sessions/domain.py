@@ -33,8 +33,8 @@ from shared.contracts.sessions import (
     ShownSession,
     TerminalReason,
 )
-from shared.contracts.types import ModeEnvironment, Source
-from shared.errors import Refusal, invalid
+from shared.contracts.types import ModeEnvironment, Source, merged_metadata
+from shared.errors import Refusal
 from shared.money import Money
 
 Facts = list[SessionFact]
@@ -57,7 +57,6 @@ ATTEMPT_MOVES: Final[Mapping[AttemptStatus, frozenset[AttemptStatus]]] = {
 FAILED_ATTEMPTS_MAX: Final = 10
 ASK_AGAIN_SECONDS: Final = 20
 ASK_AGAIN_SECONDS_MAX: Final = 300
-METADATA_MAX: Final = 50
 LINK_CLOSED: Final = "The payment link was deactivated."
 
 
@@ -157,9 +156,7 @@ class Session:
 
     def described(self, patch: Mapping[str, str | None], now: datetime) -> Session:
         """Metadata merges, `None` removes a key; allowed in every status."""
-        merged = {k: v for k, v in {**self.metadata, **patch}.items() if v is not None}
-        if len(merged) > METADATA_MAX:
-            raise invalid("metadata", f"At most {METADATA_MAX} keys.")
+        merged = merged_metadata(self.metadata, patch)
         return self if merged == self.metadata else replace(self, metadata=merged, updated_at=now)
 
     def close(self, reason: str | None, now: datetime) -> tuple[Session, Facts]:

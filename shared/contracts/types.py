@@ -6,6 +6,7 @@ Every bound is part of the type, so that validation and OpenAPI can never disagr
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -18,6 +19,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from shared.errors import invalid
 from shared.ids import ULID_PATTERN
 
 # Controls never belong in a text; NUL is refused by PostgreSQL itself. Tab and newlines may stay.
@@ -85,8 +87,9 @@ def _slug(value: Any) -> Any:
 Slug = Annotated[str, StringConstraints(strict=True, pattern=SLUG_PATTERN), BeforeValidator(_slug)]
 MetadataKey = Annotated[str, text(40, 1)]
 MetadataValue = Annotated[str, text(500)]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)]
-MetadataPatch = Annotated[dict[MetadataKey, MetadataValue | None], Field(max_length=50)]
+METADATA_MAX: Final = 50
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=METADATA_MAX)]
+MetadataPatch = Annotated[dict[MetadataKey, MetadataValue | None], Field(max_length=METADATA_MAX)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=999_999)]
 ChosenQuantity = Annotated[int, Field(strict=True, ge=0, le=999_999)]
 ModeEnvironment = Literal["test", "live"]
@@ -158,3 +161,11 @@ def merge(old: M, patch: BaseModel) -> M:
     for name in patch.model_fields_set:
         kept[name] = getattr(patch, name)
     return type(old)(**{name: value for name, value in kept.items() if value is not None})
+
+
+def merged_metadata(old: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:
+    """Given keys replace, `None` removes one; INVALID_VALUE when more than 50 would remain."""
+    merged = {key: value for key, value in {**old, **patch}.items() if value is not None}
+    if len(merged) > METADATA_MAX:
+        raise invalid("metadata", f"At most {METADATA_MAX} keys.")
+    return merged

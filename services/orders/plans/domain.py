@@ -20,13 +20,12 @@ from shared.contracts.plans import (
     SubscriptionPlanUpdated,
     SubscriptionPlanUpdateParams,
 )
-from shared.contracts.types import ModeEnvironment
+from shared.contracts.types import ModeEnvironment, merged_metadata
 from shared.errors import invalid, not_found, required
 from shared.money import AMOUNT_MAX, Money
 
 Moved = tuple[SubscriptionPlan, list[SubscriptionPlanFact]]
 
-METADATA_MAX: Final = 50
 CONTENT: Final = tuple(SubscriptionPlanCreateParams.model_fields)
 CLEARED: Final = tuple(
     name.removeprefix("clear_")
@@ -136,18 +135,9 @@ def _changes(plan: SubscriptionPlan, patch: SubscriptionPlanUpdateParams) -> dic
     if "line_items" in changes:
         changes["line_items"] = changes["line_items"] or []
     if "metadata" in changes:
-        changes["metadata"] = _merged(plan.metadata, changes["metadata"])
+        patched = changes["metadata"]  # `null` instead of the whole removes every key
+        changes["metadata"] = {} if patched is None else merged_metadata(plan.metadata, patched)
     return changes
-
-
-def _merged(old: dict[str, str], patch: dict[str, str | None] | None) -> dict[str, str]:
-    """`null` removes a key, and instead of the whole all of them."""
-    if patch is None:
-        return {}
-    merged = {key: value for key, value in (old | patch).items() if value is not None}
-    if len(merged) > METADATA_MAX:
-        raise invalid("metadata", f"At most {METADATA_MAX} keys.")
-    return merged
 
 
 def _next(plan: SubscriptionPlan, now: datetime, **changes: Any) -> SubscriptionPlan:
