@@ -176,6 +176,14 @@ async def charges(shop: Shop, session_id: str) -> list[tuple[str, int]]:
     return [(row["kind"], row["amount_minor"]) for row in rows]
 
 
+async def until_pending(shop: Shop, session_id: str) -> None:
+    """The provider has its payment, and will say later what became of it."""
+    begun = "SELECT true FROM payment_intents WHERE order_id = $1"
+    await fact(shop, "orders", begun, order_of(session_id))
+    slow = "SELECT true FROM sandbox_payments WHERE state = 'pending' AND attempt_id = ANY($1)"
+    await fact(shop, "sandbox", slow, await attempts(shop, session_id))
+
+
 async def said_once(shop: Shop, subject: str, kind: str) -> bool:
     """Wait for a fact about somebody; whether it was said exactly once."""
     sql = "SELECT count(*) FROM events WHERE subject = $1 AND type = $2"

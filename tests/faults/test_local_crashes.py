@@ -21,6 +21,7 @@ from tests.faults.scenes import (
     leases_end,
     locked,
     until_paid,
+    until_pending,
     value,
 )
 from tests.support.rigs import eventually
@@ -65,7 +66,7 @@ async def test_a_killed_shop_finishes_what_every_buyer_had_begun(mortal: Shop) -
         held = await charges(shop, claimed)
         # One who waits for a slow provider, and one whose choice only links knows of.
         requests += [asyncio.create_task(waiting.press_pay(waited))]
-        await fact(shop, "sandbox", "SELECT true FROM sandbox_payments WHERE state = 'pending'")
+        await until_pending(shop, waited)
         await stack.enter_async_context(
             locked(shop, "sessions", "LOCK TABLE sessions IN SHARE MODE")
         )
