@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from shared.bus import outbox
 from shared.bus.declare import apply
@@ -26,6 +26,8 @@ DELAYS = (0.3, 0.6)
 CONTEXT = Context(
     "mer_1", "test", "req_1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 )
+
+UNLEASE: Final = "UPDATE outbox SET lease_until = NULL, lease_by = NULL WHERE lease_by = 'nobody'"
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:
@@ -110,7 +112,7 @@ class Rig:
             said = [Said(event, CONTEXT) for event in events]
             now = datetime.now(UTC)
             await outbox.write(db, said, [], source="toys", now=now, lease_by="nobody")
-            await db.execute("UPDATE outbox SET lease_until = NULL, lease_by = NULL")
+            await db.execute(UNLEASE)  # its own alone: a relay may hold others, in any order
 
     async def close(self) -> None:
         for running in self._running:
