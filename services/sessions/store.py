@@ -107,12 +107,16 @@ REMEMBER_CLOSED_LINK: Final = """
         heard_at = excluded.heard_at
 """
 
+# Lateral: whatever the planner believes, it begins with the closed links, not with all sessions.
 LOCK_OF_CLOSED_LINKS: Final = f"""
     SELECT {_COLUMNS}
-    FROM closed_links JOIN sessions USING (merchant_id, payment_link_id)
-    WHERE status = 'open' AND live_attempt_id IS NULL AND created_at <= closed_at
+    FROM closed_links AS gone (seller, link, closed_at), LATERAL (
+        SELECT {_COLUMNS} FROM sessions
+        WHERE merchant_id = seller AND payment_link_id = link AND created_at <= closed_at
+          AND status = 'open' AND live_attempt_id IS NULL
+        FOR UPDATE SKIP LOCKED
+    ) AS left_open
     LIMIT $1
-    FOR UPDATE OF sessions SKIP LOCKED
 """
 
 # Kept a minute for a session that comes late, and while a payment is in flight: it may yet fail.

@@ -229,3 +229,16 @@ async def test_without_the_wheel_the_extra_is_named(folder, monkeypatch):
 
     with pytest.raises(EmbeddedPostgresError, match="--extra embedded"):
         await EmbeddedPostgres(folder).start()
+
+
+async def test_what_grows_from_nothing_is_counted_within_seconds(folder):
+    async with EmbeddedPostgres(folder, extra={"fsync": "off"}) as server:
+        await execute(
+            server, "CREATE TABLE tea (cups int); INSERT INTO tea SELECT generate_series(1, 1000)"
+        )
+        counted = "SELECT reltuples FROM pg_class WHERE relname = 'tea'"
+        db = await asyncpg.connect(server.url("postgres"))
+        async with asyncio.timeout(30):
+            while await db.fetchval(counted) != 1000:
+                await asyncio.sleep(0.05)
+        await db.close()

@@ -26,7 +26,12 @@ from tests.support.servers import (
 
 IMAGE: Final = "postgres:17"
 GIVEN: Final = "FLINT_TEST_DATABASE_URL"
-FAST: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+FAST: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum_naptime": "60s",  # It would look into hundreds of databases, one after the other.
+}
 
 
 class PostgresServer:

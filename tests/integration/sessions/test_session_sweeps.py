@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from services.sessions import store
@@ -94,10 +95,11 @@ async def test_what_the_buyer_typed_is_gone_once_it_is_not_needed(sessions: Desk
 
 
 FILL = """
-    INSERT INTO sessions (merchant_id, checkout_session_id, mode_environment, order_id, source,
-                          status, amount, currency, frozen, metadata, expires_at, created_at,
-                          updated_at)
-    SELECT 'mer_' || n % 50, 'cs_' || n, 'test', 'ord_' || n, 'api', 'open', 1, 'USD',
+    INSERT INTO sessions (merchant_id, checkout_session_id, mode_environment, order_id,
+                          payment_link_id, source, status, amount, currency, frozen,
+                          metadata, expires_at, created_at, updated_at)
+    SELECT 'mer_' || n % 50, 'cs_' || n, 'test', 'ord_' || n, 'plink_' || n % 10000,
+           'api', 'open', 1, 'USD',
            '{"configs": {}, "custom_fields": [], "custom_field_values": {}}', '{}',
            $1::timestamptz + n * interval '1 second', $1, $1
     FROM generate_series(1, 100000) AS n
@@ -123,6 +125,38 @@ async def test_expiry_reads_what_is_due_and_not_what_is_open(sessions: Desk, has
     assert "rows=10" in text
     assert "Seq Scan" not in text
     assert "Sort" not in text
+
+
+CLOSED = """
+    INSERT INTO closed_links (merchant_id, payment_link_id, closed_at, heard_at)
+    VALUES ('mer_7', 'plink_57', $1, $1)
+"""
+
+
+@pytest.mark.parametrize("has_statistics", [True, False])
+async def test_closing_reads_the_sessions_of_closed_links_alone(
+    sessions: Desk, has_statistics: bool
+):
+    async with connection(sessions.pool) as db:
+        await db.execute("SET statement_timeout = 0")
+        await db.execute(FILL, NOON, timeout=50)
+        if has_statistics:
+            await db.execute("ANALYZE sessions")
+        await db.execute("SET plan_cache_mode = force_generic_plan")
+        await db.execute(f"PREPARE closed AS {store.LOCK_OF_CLOSED_LINKS}")
+        asked = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE closed(100)"
+        nothing = orjson.loads(await db.fetchval(asked))[0]["Plan"]
+        await db.execute(CLOSED, NOON)
+        ten = orjson.loads(await db.fetchval(asked))[0]["Plan"]
+        await db.execute("RESET statement_timeout; RESET plan_cache_mode; DEALLOCATE closed")
+
+    assert (nothing["Actual Rows"], ten["Actual Rows"]) == (0, 10)
+    assert _blocks(nothing) < 5
+    assert _blocks(ten) < 60
+
+
+def _blocks(plan: dict[str, Any]) -> int:
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 async def test_a_full_batch_expires_at_once_and_says_each(sessions: Desk):
