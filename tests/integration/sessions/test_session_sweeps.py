@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +20,7 @@ from shared.contracts.payments import (
 from shared.contracts.sessions import (
     SessionExpired,
 )
-from shared.db.pool import connection
+from shared.db.pool import Connection, connection
 from shared.errors import Refusal
 from tests.builders_links import NOON
 from tests.builders_sessions import (
@@ -106,19 +108,27 @@ FILL = """
 """
 
 
-@pytest.mark.parametrize("has_statistics", [True, False])
-async def test_expiry_reads_what_is_due_and_not_what_is_open(sessions: Desk, has_statistics: bool):
+@asynccontextmanager
+async def many_open(sessions: Desk, has_statistics: bool) -> AsyncIterator[Connection]:
+    """100 000 open sessions, and plans that are made once for all arguments, as services keep."""
     async with connection(sessions.pool) as db:
         await db.execute("SET statement_timeout = 0")
         await db.execute(FILL, NOON, timeout=50)
         if has_statistics:
             await db.execute("ANALYZE sessions")
         await db.execute("SET plan_cache_mode = force_generic_plan")
+        yield db
+        await db.execute("RESET statement_timeout; RESET plan_cache_mode")
+
+
+@pytest.mark.parametrize("has_statistics", [True, False])
+async def test_expiry_reads_what_is_due_and_not_what_is_open(sessions: Desk, has_statistics: bool):
+    async with many_open(sessions, has_statistics) as db:
         await db.execute(f"PREPARE due AS {store.LOCK_EXPIRED}")
         asked = f"EXECUTE due('{NOON + timedelta(seconds=10)}', 100)"
         plan = await db.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT TEXT) {asked}")
         text = "\n".join(row[0] for row in plan)
-        await db.execute("RESET statement_timeout; RESET plan_cache_mode; DEALLOCATE due")
+        await db.execute("DEALLOCATE due")
 
     assert "using sessions_to_expire" in text
     assert "actual" in text
@@ -137,18 +147,13 @@ CLOSED = """
 async def test_closing_reads_the_sessions_of_closed_links_alone(
     sessions: Desk, has_statistics: bool
 ):
-    async with connection(sessions.pool) as db:
-        await db.execute("SET statement_timeout = 0")
-        await db.execute(FILL, NOON, timeout=50)
-        if has_statistics:
-            await db.execute("ANALYZE sessions")
-        await db.execute("SET plan_cache_mode = force_generic_plan")
+    async with many_open(sessions, has_statistics) as db:
         await db.execute(f"PREPARE closed AS {store.LOCK_OF_CLOSED_LINKS}")
         asked = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE closed(100)"
         nothing = orjson.loads(await db.fetchval(asked))[0]["Plan"]
         await db.execute(CLOSED, NOON)
         ten = orjson.loads(await db.fetchval(asked))[0]["Plan"]
-        await db.execute("RESET statement_timeout; RESET plan_cache_mode; DEALLOCATE closed")
+        await db.execute("DEALLOCATE closed")
 
     assert (nothing["Actual Rows"], ten["Actual Rows"]) == (0, 10)
     assert _blocks(nothing) < 5
